@@ -1,0 +1,123 @@
+//! What can happen to the engine.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::ids::{LinkId, MasterName, RunId, Seq, Ticket};
+use super::reply::Reply;
+
+/// One stimulus. Text is borrowed: [`super::Engine::handle`] copies only what it keeps.
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// The time from [`super::Engine::next_wakeup`] came. Early or extra ticks change nothing.
+    Tick,
+    /// A connection asked for by [`super::Output::Connect`] is established.
+    LinkUp {
+        /// The connection.
+        link: LinkId,
+        /// Our end of it: announced in hellos when `announce-ip` is unset.
+        local: IpAddr,
+    },
+    /// A connection could not be made, or ended. Not sent after [`super::Output::Close`].
+    LinkDown {
+        /// The connection.
+        link: LinkId,
+        /// Whose doing it was.
+        cause: DownCause,
+    },
+    /// The next reply on a connection, in the order of the requests.
+    Reply {
+        /// The connection.
+        link: LinkId,
+        /// The reply.
+        reply: Reply<'a>,
+    },
+    /// A message on `__sentinel__:hello`, heard on a subscription link.
+    Message {
+        /// The connection.
+        link: LinkId,
+        /// The payload.
+        payload: &'a str,
+    },
+    /// Every change up to this number is on disk.
+    Persisted(Seq),
+    /// The write that should have carried the changes up to this number failed.
+    PersistFailed(Seq),
+    /// A command of a client.
+    Command {
+        /// Names the answer.
+        ticket: Ticket,
+        /// The command.
+        command: Command,
+    },
+}
+
+/// Why a connection is not there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DownCause {
+    /// The other host refused the connection: nobody listens there.
+    Refused,
+    /// The other side closed or reset it, sent garbage, or the host is unreachable.
+    Remote,
+    /// A local error (no descriptors, no free port): says nothing about the other side.
+    Local,
+}
+
+/// A command that needs the engine. Texts are as the client typed them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Command {
+    /// `SENTINEL MASTERS`.
+    Masters,
+    /// `SENTINEL MASTER name`.
+    Master(MasterName),
+    /// `SENTINEL REPLICAS name`, `SENTINEL SLAVES name`.
+    Replicas(MasterName),
+    /// `SENTINEL SENTINELS name`.
+    Sentinels(MasterName),
+    /// `SENTINEL IS-MASTER-DOWN-BY-ADDR ip port epoch runid`.
+    IsMasterDown {
+        /// Host as typed.
+        host: Arc<str>,
+        /// Port as typed; one outside 0..65535 matches nothing.
+        port: i64,
+        /// The asker's epoch; a negative one asks for no vote.
+        epoch: i64,
+        /// Who wants the vote; `None` for `*`.
+        candidate: Option<RunId>,
+    },
+    /// `SENTINEL CKQUORUM name`.
+    CkQuorum(MasterName),
+    /// `SENTINEL MONITOR name ip port quorum`; integers were parsed, nothing else was checked.
+    Monitor {
+        /// The new master's name.
+        name: MasterName,
+        /// Host as typed.
+        host: Arc<str>,
+        /// Port as typed.
+        port: i64,
+        /// Quorum as typed.
+        quorum: i64,
+    },
+    /// `SENTINEL REMOVE name`.
+    Remove(MasterName),
+    /// `SENTINEL SET name option value [option value ...]`.
+    Set {
+        /// The master.
+        name: MasterName,
+        /// Everything after the name, as typed.
+        args: Vec<Arc<str>>,
+        /// Those of `args` that the process may not execute (checked for script options).
+        not_executable: BTreeSet<Arc<str>>,
+    },
+    /// `SENTINEL RESET pattern`.
+    Reset(Arc<str>),
+    /// `SENTINEL FAILOVER name`.
+    Failover(MasterName),
+    /// `SENTINEL FLUSHCONFIG`.
+    FlushConfig,
+    /// `PUBLISH __sentinel__:hello payload`.
+    Hello(Arc<str>),
+    /// `SENTINEL VIGIA <version> ...`: hints between Vigía processes; the words after `VIGIA`.
+    Vigia(Vec<Arc<str>>),
+}

@@ -1,0 +1,134 @@
+//! What the engine wants done.
+
+use std::sync::Arc;
+
+use super::event::{Event, Note};
+use super::ids::{Addr, Epoch, LinkId, MasterName, RunId, Seq, Ticket};
+use super::settings::Renames;
+use super::view::{Entry, MasterView};
+
+/// One effect. The runtime performs them in order; it never decides.
+///
+/// What reveals a change of state comes out only after [`super::Input::Persisted`] covered it: the
+/// engine holds it back itself, so every output may be executed at once.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Open a connection and report [`super::Input::LinkUp`] or [`super::Input::LinkDown`].
+    Connect {
+        /// Names the attempt and the connection.
+        link: LinkId,
+        /// Where to.
+        addr: Addr,
+    },
+    /// End a connection or an attempt. Nothing more is reported about it.
+    Close {
+        /// The connection.
+        link: LinkId,
+    },
+    /// Send one request; its reply comes as [`super::Input::Reply`], in order.
+    Send {
+        /// The connection.
+        link: LinkId,
+        /// The request.
+        request: Request,
+        /// Renamed commands to be used on this connection.
+        renames: Option<Renames>,
+    },
+    /// Write a state that contains the changes up to this number: take
+    /// [`super::Engine::snapshot`] when the writer is free, answer with its number.
+    Save(Seq),
+    /// The outside may read this of a master from now on.
+    View(Arc<MasterView>),
+    /// The master is no longer monitored.
+    ViewGone(MasterName),
+    /// One line of the event stream: log, pub/sub, metrics and scripts all hang off it.
+    Event(Event),
+    /// A line for the operator that is no event.
+    Note(Note),
+    /// The answer to [`super::Input::Command`].
+    Answer {
+        /// Which command.
+        ticket: Ticket,
+        /// Its answer.
+        answer: Answer,
+    },
+}
+
+/// One request to a data node or to another sentinel. Source: spec 04, sections 3 to 7.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Request {
+    /// `AUTH [user] pass`.
+    Auth {
+        /// User, if one is configured.
+        user: Option<Arc<str>>,
+        /// Password.
+        pass: Arc<str>,
+    },
+    /// `CLIENT SETNAME name`.
+    SetName(Arc<str>),
+    /// `PING`.
+    Ping,
+    /// `INFO`.
+    Info,
+    /// `SUBSCRIBE __sentinel__:hello`.
+    Subscribe,
+    /// `PUBLISH __sentinel__:hello payload`.
+    Publish(Arc<str>),
+    /// `SENTINEL is-master-down-by-addr host port epoch candidate|*`.
+    AskDown {
+        /// Address of the master.
+        addr: Addr,
+        /// The asker's epoch.
+        epoch: Epoch,
+        /// The candidate that wants a vote.
+        candidate: Option<RunId>,
+    },
+    /// `SENTINEL MASTER name`.
+    AskMaster(MasterName),
+    /// `SENTINEL VIGIA <words>`.
+    Vigia(Vec<Arc<str>>),
+    /// `MULTI`.
+    Multi,
+    /// `SLAVEOF host port`.
+    SlaveOf(Addr),
+    /// `SLAVEOF NO ONE`.
+    SlaveOfNoOne,
+    /// `CONFIG REWRITE`.
+    ConfigRewrite,
+    /// `CLIENT KILL TYPE normal`.
+    KillNormal,
+    /// `CLIENT KILL TYPE pubsub`.
+    KillPubsub,
+    /// `EXEC`.
+    Exec,
+    /// `SCRIPT KILL`.
+    ScriptKill,
+}
+
+/// The answer to a client's command.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Answer {
+    /// `+OK`.
+    Ok,
+    /// A simple string.
+    Status(String),
+    /// An error with its prefix (`ERR ...`, `INPROG ...`), without the dash.
+    Error(String),
+    /// An integer.
+    Integer(i64),
+    /// One instance entry: a map.
+    Entry(Entry),
+    /// Several instance entries: an array of maps.
+    Entries(Vec<Entry>),
+    /// Reply to `IS-MASTER-DOWN-BY-ADDR`.
+    Down {
+        /// Whether this sentinel sees the master as SDOWN.
+        down: bool,
+        /// Whom it voted for.
+        leader: Option<RunId>,
+        /// In which epoch.
+        epoch: Epoch,
+    },
+    /// An array of bulk strings.
+    Words(Vec<String>),
+}

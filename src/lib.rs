@@ -1,0 +1,6 @@
+//! Vigía: a drop-in replacement for Redis Sentinel.
+
+pub mod conf;
+pub mod engine;
+pub mod runtime;
+pub mod wire;

@@ -1,0 +1,3 @@
+//! Entry point of the `vigia` binary.
+
+fn main() {}
