@@ -1,1 +1,3 @@
-//! See the crate documentation.
+//! tokio: the only place with sockets, files, clocks and processes. It performs, it never decides.
+
+pub mod handle;
