@@ -90,6 +90,33 @@ fn option_errors_come_after_it() {
         ("SHUTDOWN FOO", "ERR syntax error"),
         ("SHUTDOWN SAVE NOSAVE", "ERR syntax error"),
         ("SHUTDOWN ABORT NOW", "ERR syntax error"),
+        ("COMMAND LIST FILTERBY", "ERR syntax error"),
+        ("COMMAND LIST FILTERBY FOO x", "ERR syntax error"),
+        ("SENTINEL MONITOR a b c d", "ERR Invalid quorum"),
+        ("SENTINEL MONITOR a b c 1", "ERR Invalid port"),
+        ("SENTINEL MONITOR a b 1 +1", "ERR Invalid quorum"),
+        ("SENTINEL MONITOR a b 01 1", "ERR Invalid port"),
+        ("SENTINEL IS-MASTER-DOWN-BY-ADDR h x 0 *", "ERR value is not an integer or out of range"),
+        ("SENTINEL IS-MASTER-DOWN-BY-ADDR h 1 x *", "ERR value is not an integer or out of range"),
+        (
+            "SENTINEL CONFIG FOO a b",
+            "ERR Only SENTINEL CONFIG GET <param> [<param> <param> ...] / SET <param> <value> [<param> <value> ...] are supported.",
+        ),
+        ("ACL CAT a b", "ERR unknown subcommand or wrong number of arguments for 'CAT'. Try ACL HELP."),
+        ("ACL GENPASS x", "ERR value is not an integer or out of range"),
+        (
+            "ACL GENPASS 5000",
+            "ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to 4096",
+        ),
+        ("ACL LOG x", "ERR value is not an integer or out of range"),
+    ] {
+        assert_eq!(error(line), (expected.to_owned(), false), "{line}");
+    }
+}
+
+#[test]
+fn option_errors_of_client_come_after_it_too() {
+    for (line, expected) in [
         ("CLIENT SETNAME a_b", "ERR Client names cannot contain spaces, newlines or special characters."),
         ("CLIENT LIST TYPE foo", "ERR Unknown client type 'foo'"),
         ("CLIENT LIST ID x", "ERR Invalid client ID"),
@@ -125,25 +152,6 @@ fn option_errors_come_after_it() {
             "CLIENT SETINFO LIB-NAME a_b",
             "ERR LIB-NAME cannot contain spaces, newlines or special characters.",
         ),
-        ("COMMAND LIST FILTERBY", "ERR syntax error"),
-        ("COMMAND LIST FILTERBY FOO x", "ERR syntax error"),
-        ("SENTINEL MONITOR a b c d", "ERR Invalid quorum"),
-        ("SENTINEL MONITOR a b c 1", "ERR Invalid port"),
-        ("SENTINEL MONITOR a b 1 +1", "ERR Invalid quorum"),
-        ("SENTINEL MONITOR a b 01 1", "ERR Invalid port"),
-        ("SENTINEL IS-MASTER-DOWN-BY-ADDR h x 0 *", "ERR value is not an integer or out of range"),
-        ("SENTINEL IS-MASTER-DOWN-BY-ADDR h 1 x *", "ERR value is not an integer or out of range"),
-        (
-            "SENTINEL CONFIG FOO a b",
-            "ERR Only SENTINEL CONFIG GET <param> [<param> <param> ...] / SET <param> <value> [<param> <value> ...] are supported.",
-        ),
-        ("ACL CAT a b", "ERR unknown subcommand or wrong number of arguments for 'CAT'. Try ACL HELP."),
-        ("ACL GENPASS x", "ERR value is not an integer or out of range"),
-        (
-            "ACL GENPASS 5000",
-            "ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to 4096",
-        ),
-        ("ACL LOG x", "ERR value is not an integer or out of range"),
     ] {
         assert_eq!(error(line), (expected.to_owned(), false), "{line}");
     }
