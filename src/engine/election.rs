@@ -145,7 +145,7 @@ impl Engine {
         let epoch = Epoch(self.current_epoch.max(seen).0 + 1);
         self.start_election(now, id, epoch, forced, false);
         self.raise_epoch(id, epoch);
-        self.reveal_event(id, self.masters[&id].seq, Kind::TryFailover, "");
+        self.reveal_event(id, self.last_change(), Kind::TryFailover, "");
         self.vote(now, id, epoch, me);
         self.after_election_start(now, id, epoch);
     }
@@ -353,7 +353,7 @@ impl Engine {
         let below = master.failover.epoch().is_some_and(|ours| ours < epoch);
         if below && matches!(master.failover, Failover::Election(_)) {
             self.lose(now, id);
-        } else if below {
+        } else if below && matches!(master.failover, Failover::Select(_) | Failover::Send { .. }) {
             self.stand_down(now, id, "a vote for a higher epoch was given");
         } else if forced {
             self.plan_candidacy(now, id);
