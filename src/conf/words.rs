@@ -1,0 +1,1 @@
+//! Lines to words and back, quoted like a shell.
