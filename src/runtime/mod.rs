@@ -3,4 +3,6 @@
 pub mod files;
 pub mod handle;
 pub mod limits;
+pub mod log;
 pub mod save;
+pub mod signals;

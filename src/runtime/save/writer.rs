@@ -62,11 +62,7 @@ pub fn spawn<F: Files, R: Render>(saver: Saver<F, R>, done: mpsc::Sender<Saved>)
     Ok(Writer { jobs, ended })
 }
 
-fn work<F: Files, R: Render>(
-    mut saver: Saver<F, R>,
-    queue: &Receiver<Snapshot>,
-    done: &mpsc::Sender<Saved>,
-) {
+fn work<F: Files, R: Render>(mut saver: Saver<F, R>, queue: &Receiver<Snapshot>, done: &mpsc::Sender<Saved>) {
     while let Ok(Snapshot { seq, state }) = queue.recv() {
         let ok = save_and_log(&mut saver, &state).is_ok();
         if done.blocking_send(Saved { seq, ok }).is_err() {
