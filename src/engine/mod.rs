@@ -2,6 +2,7 @@
 
 pub mod durable;
 pub mod event;
+pub mod glob;
 pub mod ids;
 pub mod input;
 pub mod output;
