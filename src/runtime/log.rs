@@ -126,7 +126,8 @@ fn stock_level(level: Level) -> (LogLevel, char) {
 fn format_line(now: &chrono::DateTime<chrono::Local>, mark: char, text: Text) -> String {
     let mut message = text.message + &text.fields;
     if message.len() > MAX_MESSAGE {
-        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
+        let end = (0..=MAX_MESSAGE).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
+        message.truncate(end);
     }
     let message = message.replace(['\n', '\r'], " ");
     let pid = std::process::id();

@@ -3,6 +3,7 @@
 pub mod files;
 pub mod handle;
 pub mod limits;
+pub mod link;
 pub mod log;
 pub mod save;
 pub mod signals;
