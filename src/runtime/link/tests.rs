@@ -53,10 +53,14 @@ impl World {
         match event {
             LinkEvent::Up { local, .. } => format!("up {local}"),
             LinkEvent::Down { cause, .. } => format!("down {cause:?}"),
-            LinkEvent::Reply { reply, .. } => match reply.as_reply() {
-                Reply::Bulk(bytes) => format!("bulk of {}", bytes.len()),
-                other => format!("{other:?}"),
-            },
+            LinkEvent::Reply { reply, .. } => {
+                let reply = reply.as_reply();
+                if let Reply::Bulk(bytes) = &reply {
+                    format!("bulk of {}", bytes.len())
+                } else {
+                    format!("{reply:?}")
+                }
+            }
             LinkEvent::Message { message, .. } => {
                 let (_, payload) = message.as_message().unwrap();
                 format!("hello {}", String::from_utf8_lossy(payload))
