@@ -1,12 +1,14 @@
 //! RESP bytes <-> typed commands and replies. Pure: no sockets, tasks or clocks.
 //!
 //! - From clients: [`request`] splits bytes into words, [`command`] makes typed commands of them.
-//! - To clients: [`answer`] and [`help`] make a [`value::Value`], which writes itself.
+//! - To clients: [`answer`], [`catalog`] and [`help`] make a [`value::Value`], which writes itself.
 //! - To data nodes and other sentinels: [`outgoing`]; what they answer: [`reply`].
 
 pub mod answer;
+pub mod catalog;
 pub mod command;
 pub mod help;
+mod inline;
 pub mod outgoing;
 pub mod reply;
 pub mod request;

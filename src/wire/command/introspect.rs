@@ -1,4 +1,4 @@
-//! `COMMAND`: what it is asked. What it answers is made in [`crate::wire::answer`].
+//! `COMMAND`: what it is asked. What it answers is made in [`crate::wire::catalog`].
 
 use bytes::Bytes;
 

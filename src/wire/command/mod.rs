@@ -11,6 +11,8 @@ mod introspect;
 mod sentinel;
 mod spec;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -21,7 +23,7 @@ pub use client::{ClientFilter, ClientKind, ClientSub, Kill, ReplyMode, SkipMe, T
 pub use connection::{Hello, Shutdown};
 pub use introspect::{CommandSub, ListFilter};
 pub use sentinel::{ConfigSub, SentinelCommand};
-pub use spec::{Category, Flag, Spec};
+pub use spec::{Arg, Category, Flag, Spec, Traits};
 pub use table::{TABLE, find, listed};
 
 use super::words;
