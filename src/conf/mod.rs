@@ -16,6 +16,7 @@ mod options;
 mod rewrite;
 mod rewrite_lines;
 mod sentinel;
+mod settle;
 pub mod state_file;
 mod users;
 mod values;
