@@ -286,11 +286,9 @@ async fn askers_are_told_when_the_driver_stops() {
 
 /// Each `LinkDown { link: n }` is a change number n.
 fn changes() -> impl FnMut(Time, &Input<'_>) -> Step {
-    |_, input| match input {
-        Input::LinkDown { link, .. } => {
-            Step { outputs: vec![Output::Save(Seq(link.0))], seq: link.0, wakeup: None }
-        }
-        _ => Step::default(),
+    |_, input| {
+        let Input::LinkDown { link, .. } = input else { return Step::default() };
+        Step { outputs: vec![Output::Save(Seq(link.0))], seq: link.0, wakeup: None }
     }
 }
 
