@@ -121,7 +121,9 @@ mod tests {
     #[test]
     fn version_and_help_count_as_the_first_word_only() {
         let parse = |word: &str| parse(["vigia".into(), word.into()]).unwrap();
-        assert!(matches!(parse("-v"), Invocation::Version) && matches!(parse("--version"), Invocation::Version));
+        assert!(
+            matches!(parse("-v"), Invocation::Version) && matches!(parse("--version"), Invocation::Version)
+        );
         assert!(matches!(parse("-h"), Invocation::Usage(text) if text.contains("vigia CONF")));
         assert!(matches!(parse("--help"), Invocation::Usage(_)));
         assert!(version().starts_with("Vigia server v="));

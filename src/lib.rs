@@ -1,5 +1,6 @@
 //! Vigía: a drop-in replacement for Redis Sentinel.
 
+pub mod cli;
 pub mod conf;
 pub mod engine;
 pub mod runtime;

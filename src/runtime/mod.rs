@@ -7,4 +7,6 @@ pub mod limits;
 pub mod link;
 pub mod log;
 pub mod save;
+pub mod server;
 pub mod signals;
+pub mod start;

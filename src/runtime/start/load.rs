@@ -63,11 +63,8 @@ struct Outside;
 
 impl Sources for Outside {
     fn read(&mut self, pattern: &str) -> Result<Vec<(String, Vec<u8>)>, String> {
-        let names = if pattern.contains(['*', '?', '[']) {
-            matches(pattern)
-        } else {
-            vec![PathBuf::from(pattern)]
-        };
+        let names =
+            if pattern.contains(['*', '?', '[']) { matches(pattern) } else { vec![PathBuf::from(pattern)] };
         let mut found = Vec::with_capacity(names.len());
         for path in names {
             let text = fs::read(&path).map_err(|error| cannot_open(&absolute(&path), &error))?;
@@ -118,7 +115,7 @@ fn entries(folder: &Path, pattern: &str) -> Vec<PathBuf> {
     let fits = |name: &std::ffi::OsString| {
         let text = name.to_string_lossy();
         (pattern.starts_with('.') || !text.starts_with('.'))
-            && crate::engine::glob::matches(pattern.as_bytes(), text.as_bytes())
+            && crate::engine::glob::matches(pattern.as_bytes(), text.as_bytes(), false)
     };
     names.filter(fits).map(|name| folder.join(name)).collect()
 }
