@@ -292,7 +292,7 @@ fn line_of(number: u32, raw: &[u8], included: bool) -> Result<Line, ConfigError>
         }
         line.words.push(word);
     }
-    // A line of vertical tabs has no words, but is not empty to stock's trimming either.
+    // Only a line of vertical tabs and form feeds, which trimming leaves alone.
     if line.words.is_empty() {
         return Err(line.error("Bad directive or wrong number of arguments"));
     }

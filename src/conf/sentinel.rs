@@ -73,19 +73,19 @@ impl Sentinel {
 
     /// Nothing yet; `passes` are all lines that will be applied.
     pub(super) fn new(passes: &[Vec<Line>; 3]) -> Self {
-        let names = |included: bool, lines: &[Line]| -> BTreeSet<String> {
+        let names = |lines: &[Line], included: bool| -> BTreeSet<String> {
             let lines = lines.iter().filter(|line| line.included == included);
             lines.filter_map(|line| line.words.get(2).cloned()).collect()
         };
-        let monitors = &passes[1];
-        let included = monitors.iter().chain(&passes[2]).cloned().collect::<Vec<_>>();
+        let [_, monitors, others] = passes;
+        let of_includes = names(monitors, true);
         Self {
             globals: Globals::new(RunId::from("")),
             my_id: None,
             current_epoch: Epoch(0),
             masters: BTreeMap::new(),
-            twice: names(true, monitors).intersection(&names(false, monitors)).cloned().collect(),
-            included: names(true, &included),
+            twice: of_includes.intersection(&names(monitors, false)).cloned().collect(),
+            included: &of_includes | &names(others, true),
             warnings: Vec::new(),
         }
     }

@@ -4,6 +4,7 @@
 
 use super::directives::{Directive, Kind};
 use super::numbers;
+use super::words;
 
 /// Most addresses that one `bind` takes.
 const MAX_BIND: usize = 16;
@@ -13,6 +14,8 @@ const MAX_BIND: usize = 16;
 /// # Errors
 /// Stock's reason.
 pub(super) fn normalise(directive: &Directive, words: &[String]) -> Result<Vec<String>, String> {
+    let resplit = split_single(directive.kind, words);
+    let words = resplit.as_deref().unwrap_or(words);
     match directive.kind {
         Kind::Bool => Ok(vec![yes_no(one(words)?)?]),
         Kind::Int(min, max) => Ok(vec![int(one(words)?, min, max)?]),
@@ -32,6 +35,26 @@ pub(super) fn normalise(directive: &Directive, words: &[String]) -> Result<Vec<S
         Kind::Save => save(words),
         Kind::ReplicaOf => replica_of(words),
     }
+}
+
+/// A directive of several words may have them all in one argument, as in `--bind "a b"`.
+fn split_single(kind: Kind, words: &[String]) -> Option<Vec<String>> {
+    let takes_several = matches!(
+        kind,
+        Kind::Flags(_)
+            | Kind::Bind
+            | Kind::BufferLimit
+            | Kind::Percentiles
+            | Kind::OomValues
+            | Kind::Save
+            | Kind::ReplicaOf
+    );
+    let [only] = words else { return None };
+    if !takes_several || !only.contains(' ') {
+        return None;
+    }
+    let split = words::split(only.as_bytes()).ok()?;
+    split.into_iter().map(|word| String::from_utf8(word).ok()).collect()
 }
 
 fn one(words: &[String]) -> Result<&str, String> {
@@ -262,6 +285,11 @@ mod tests {
             ),
             ("save 0 1", "Invalid save parameters"),
             ("save 1 2 3", "Invalid save parameters"),
+            ("replicaof \"a b\"", "Invalid master port"),
+            (
+                "client-output-buffer-limit \"normal 1 2\"",
+                "Wrong number of arguments in buffer limit configuration.",
+            ),
             ("replicaof 1.2.3.4 70000", "Invalid master port"),
             ("appendfilename a/b", "appendfilename can't be a path, just a filename"),
             ("appenddirname \"\"", "appenddirname can't be empty"),
@@ -291,6 +319,9 @@ mod tests {
             ("client-output-buffer-limit NORMAL 1 2 3 slave 1mb 5 6", "normal 1 2 3 replica 1mb 5 6"),
             ("save \"\"", ""),
             ("save 60 1", "60 1"),
+            ("save \"60 1\"", "60 1"),
+            ("bind \"127.0.0.1 ::1\"", "127.0.0.1 ::1"),
+            ("shutdown-on-sigint \"save now\"", "save now"),
             ("replicaof no one", "no one"),
             ("slave-priority 50", "50"),
             ("unixsocketperm 700", "700"),
