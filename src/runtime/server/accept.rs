@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,24 +21,19 @@ use super::output::Outbox;
 /// processor that is needed to end other connections.
 const BACKOFF: Duration = Duration::from_millis(100);
 
-/// Shortest time between two log lines about failures to accept.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(1);
-
 const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
 
 const DENIED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' option. 4) Setup a an authentication password for the default user. NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside.\r\n";
 
 /// Accepts clients for ever.
 pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>, alive: mpsc::Sender<()>) {
-    let mut complained: Option<Instant> = None;
     loop {
         match listener.accept().await {
             Ok((stream, addr)) => admit(stream, addr, &shared, &alive),
             Err(error) if is_the_clients(error.kind()) => {}
             Err(error) => {
                 shared.stats.accept_failures.add(1);
-                if complained.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {
-                    complained = Some(Instant::now());
+                if shared.stats.log_accept.now() {
                     let failures = shared.stats.accept_failures.get();
                     tracing::warn!(%error, failures, "Accepting client connection");
                 }

@@ -14,6 +14,9 @@ use dashmap::DashMap;
 use super::output::{Killed, Outbox};
 use crate::wire::command::{ClientFilter, ClientKind, SkipMe};
 
+/// Whom a client counts as before AUTH, in lists and for `KILL USER`.
+const DEFAULT_USER: &str = "default";
+
 /// All clients, by id.
 #[derive(Debug, Default)]
 pub(super) struct Clients {
@@ -244,7 +247,7 @@ impl Client {
             self.channels.load(Ordering::Relaxed),
             self.patterns.load(Ordering::Relaxed),
             texts.command.unwrap_or("NULL"),
-            texts.user.as_deref().unwrap_or("default"),
+            texts.user.as_deref().unwrap_or(DEFAULT_USER),
             texts.tracking.unwrap_or(-1),
             self.outbox.proto().number(),
             text(&texts.lib_name),
@@ -265,16 +268,13 @@ impl Client {
     fn matches(&self, filter: &ClientFilter) -> bool {
         let is = |addr: &SocketAddr, wanted: &Bytes| addr.to_string().as_bytes() == &wanted[..];
         let age = i64::try_from(self.since.elapsed().as_secs()).unwrap_or(i64::MAX);
-        let user = || self.texts().user;
+        let user = || self.texts().user.unwrap_or_else(|| Arc::from(DEFAULT_USER));
         filter.id.is_none_or(|id| u64::try_from(id) == Ok(self.id))
             && filter.kind.is_none_or(|kind| kind == self.kind())
             && filter.addr.as_ref().is_none_or(|addr| is(&self.addr, addr))
             && filter.laddr.as_ref().is_none_or(|addr| is(&self.local, addr))
             && filter.max_age.is_none_or(|least| age >= least)
-            && filter
-                .user
-                .as_ref()
-                .is_none_or(|wanted| user().is_some_and(|user| user.as_bytes() == &wanted[..]))
+            && filter.user.as_ref().is_none_or(|wanted| user().as_bytes() == &wanted[..])
     }
 }
 

@@ -124,9 +124,10 @@ impl Conn {
         let why = self.drive(&mut stream).await;
         if why == Why::Killed(Killed::TooSlow) {
             self.shared.stats.too_slow.add(1);
-            let mut line = String::new();
-            self.client.describe(&mut line);
-            tracing::warn!(client = %line, "closed: the client does not read its messages (output buffer limits)");
+            if self.shared.stats.log_closed.now() {
+                let (id, addr, closed) = (self.client.id, self.client.addr, self.shared.stats.too_slow.get());
+                tracing::warn!(id, %addr, closed, "closed: the client does not read its messages (output buffer limits)");
+            }
         } else {
             tracing::debug!(id = self.client.id, addr = %self.client.addr, ?why, "connection closed");
         }
@@ -207,21 +208,12 @@ impl Conn {
     /// The last words to a client that does not speak the protocol.
     fn reject(&mut self, error: ProtocolError) {
         let (id, addr) = (self.client.id, self.client.addr);
-        match error {
-            ProtocolError::CrossProtocol => tracing::warn!(id, %addr, "{error}"),
-            ProtocolError::QueryBufferLimit => {
-                self.shared.stats.too_much.add(1);
-                tracing::warn!(id, %addr, "closed: {error}");
-            }
-            ProtocolError::InvalidMultibulkLength
-            | ProtocolError::InvalidBulkLength
-            | ProtocolError::ExpectedBulk(_)
-            | ProtocolError::UnbalancedQuotes
-            | ProtocolError::TooBigInline
-            | ProtocolError::TooBigMultibulkCount
-            | ProtocolError::TooBigBulkCount
-            | ProtocolError::UnauthenticatedMultibulkLength
-            | ProtocolError::UnauthenticatedBulkLength => tracing::debug!(id, %addr, "{error}"),
+        self.shared.stats.too_much.add(u64::from(error == ProtocolError::QueryBufferLimit));
+        // Without a reply, the log is the only place that tells why.
+        if error.reply().is_none() && self.shared.stats.log_closed.now() {
+            tracing::warn!(id, %addr, "closed: {error}");
+        } else {
+            tracing::debug!(id, %addr, "closed: {error}");
         }
         if let Some(value) = error.reply() {
             self.silent = false;

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One counter.
 #[derive(Debug, Default)]
@@ -16,6 +16,23 @@ impl Counter {
 
     pub(super) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Lets one log line through per second: what clients can provoke must not fill the disk.
+#[derive(Debug, Default)]
+pub(super) struct Rarely(Mutex<Option<Instant>>);
+
+impl Rarely {
+    /// Whether to log now.
+    pub(super) fn now(&self) -> bool {
+        const EVERY: Duration = Duration::from_secs(1);
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.is_none_or(|at| at.elapsed() >= EVERY);
+        if due {
+            *last = Some(Instant::now());
+        }
+        due
     }
 }
 
@@ -37,6 +54,10 @@ pub(super) struct Stats {
     pub(super) too_much: Counter,
     /// `accept` failed for want of descriptors or memory.
     pub(super) accept_failures: Counter,
+    /// For log lines about failures to accept.
+    pub(super) log_accept: Rarely,
+    /// For log lines about clients that are closed for what they did.
+    pub(super) log_closed: Rarely,
     recent: Mutex<Recent>,
 }
 
@@ -83,6 +104,8 @@ impl Stats {
             too_slow: Counter::default(),
             too_much: Counter::default(),
             accept_failures: Counter::default(),
+            log_accept: Rarely::default(),
+            log_closed: Rarely::default(),
             recent: Mutex::new(Recent { older: zero, newer: zero }),
         }
     }

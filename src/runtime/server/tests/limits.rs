@@ -154,6 +154,39 @@ async fn thousands_of_idle_connections_cost_little_and_hinder_nobody() {
     }
 }
 
+#[tokio::test]
+async fn garbage_harms_nobody_else() {
+    let server = Server::with(|settings| settings.maxclients = 500).await;
+    let mut seed = 1_u64;
+    let mut random = move || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        seed >> 33
+    };
+    let pieces: [&[u8]; 12] = [
+        b"*",
+        b"$",
+        b"-1",
+        b"3\r\n",
+        b"\r\n",
+        b"\n",
+        b"PING ",
+        b"\"",
+        b"\0\xff",
+        b"HELLO 3 ",
+        b"SUBSCRIBE ",
+        b"a ",
+    ];
+    for _ in 0..300 {
+        let mut client = server.client().await;
+        let count = random() % 40;
+        let bytes: Vec<u8> =
+            (0..count).flat_map(|_| pieces[usize::try_from(random() % 12).unwrap()]).copied().collect();
+        let _ = client.0.write_all(&bytes).await;
+        server.hub.publish("a", "b");
+    }
+    server.client().await.ask("PING", "+PONG\r\n").await;
+}
+
 #[test]
 fn an_idle_connection_is_small() {
     assert!(size_of::<super::super::conn::Conn>() < 1_024, "{}", size_of::<super::super::conn::Conn>());
