@@ -1,6 +1,7 @@
 //! Vigía: a drop-in replacement for Redis Sentinel.
 
 pub mod conf;
+pub mod demo;
 pub mod engine;
 pub mod runtime;
 pub mod wire;
