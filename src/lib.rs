@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod conf;
+pub mod demo;
 pub mod engine;
 pub mod runtime;
 pub mod wire;
