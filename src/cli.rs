@@ -9,9 +9,13 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, Command};
 
+use crate::demo;
 use crate::runtime::start::Launch;
+
+/// Name of the subcommand that shows a group at work.
+const DEMO: &str = "demo";
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -22,8 +26,8 @@ pub enum Invocation {
     Usage(String),
     /// Run a sentinel.
     Sentinel(Launch),
-    /// A subcommand, as clap has read it.
-    Subcommand(ArgMatches),
+    /// `vigia demo`.
+    Demo(demo::Options),
 }
 
 /// The line that `--version` prints.
@@ -46,7 +50,11 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, cla
         return Ok(Invocation::Usage(command().render_help().to_string()));
     }
     if is_subcommand(&args, first) {
-        return command().try_get_matches_from(args).map(Invocation::Subcommand);
+        let matches = command().try_get_matches_from(args)?;
+        if let Some((DEMO, matches)) = matches.subcommand() {
+            return Ok(Invocation::Demo(demo::Options::from_matches(matches)));
+        }
+        return Ok(Invocation::Usage(command().render_help().to_string()));
     }
     Ok(Invocation::Sentinel(launch(&args)))
 }
@@ -56,7 +64,8 @@ fn command() -> Command {
         .about("A drop-in replacement for Redis Sentinel")
         .disable_version_flag(true)
         .disable_help_subcommand(true)
-        .override_usage("vigia CONF [--directive value ...] [-]\n       vigia -v | --version\n       vigia -h | --help")
+        .subcommand(demo::command())
+        .override_usage("vigia CONF [--directive value ...] [-]\n       vigia demo [--help]\n       vigia -v | --version\n       vigia -h | --help")
         .after_help("Examples:\n  vigia /etc/sentinel.conf\n  vigia /etc/sentinel.conf --port 26380 --sentinel monitor m 127.0.0.1 6379 2")
         .arg(Arg::new("CONF").help("The configuration file, sentinel.conf; it must be writable"))
         .arg(Arg::new("-").help("As the last word: read more directives from standard input"))
@@ -65,9 +74,7 @@ fn command() -> Command {
 /// Whether the first word is a subcommand here and now.
 fn is_subcommand(args: &[OsString], first: &OsStr) -> bool {
     let name = args.first().map(|name| Path::new(name).file_name().unwrap_or_default());
-    name == Some(OsStr::new("vigia"))
-        && command().get_subcommands().any(|sub| first == sub.get_name())
-        && !Path::new(first).exists()
+    name == Some(OsStr::new("vigia")) && first == DEMO && !Path::new(first).exists()
 }
 
 fn launch(args: &[OsString]) -> Launch {
@@ -93,7 +100,7 @@ mod tests {
         let args = std::iter::once("vigia").chain(words.iter().copied()).map(OsString::from);
         match parse(args).unwrap() {
             Invocation::Sentinel(launch) => launch,
-            other @ (Invocation::Version | Invocation::Usage(_) | Invocation::Subcommand(_)) => {
+            other @ (Invocation::Version | Invocation::Usage(_) | Invocation::Demo(_)) => {
                 panic!("{other:?}")
             }
         }
@@ -116,6 +123,13 @@ mod tests {
         assert!(sentinel(&["-"]).stdin && sentinel(&["-"]).config.is_none());
         assert!(sentinel(&["s.conf", "--port", "1", "-"]).stdin);
         assert!(!sentinel(&["s.conf", "-", "--port"]).stdin);
+    }
+
+    #[test]
+    fn demo_is_a_subcommand_under_the_name_vigia_only() {
+        let parse = |name: &str| parse([name, "demo", "--keep"].map(OsString::from));
+        assert!(matches!(parse("/usr/bin/vigia"), Ok(Invocation::Demo(options)) if options.keep));
+        assert!(matches!(parse("redis-sentinel"), Ok(Invocation::Sentinel(_))));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use vigia::cli::{self, Invocation};
+use vigia::demo;
 use vigia::runtime::start;
 
 fn main() -> ExitCode {
@@ -17,7 +18,7 @@ fn main() -> ExitCode {
             eprint!("{text}");
             ExitCode::FAILURE
         }
-        Ok(Invocation::Subcommand(_)) => ExitCode::FAILURE,
+        Ok(Invocation::Demo(options)) => demo::main(&options),
         Err(error) => error.exit(),
     }
 }
