@@ -212,3 +212,25 @@ async fn the_thread_answers_each_snapshot_with_its_number() {
 fn mpsc(size: usize) -> (tokio::sync::mpsc::Sender<Saved>, tokio::sync::mpsc::Receiver<Saved>) {
     tokio::sync::mpsc::channel(size)
 }
+
+#[test]
+fn on_a_real_disk_the_mode_of_the_config_is_kept_and_a_link_stays_a_link() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use crate::runtime::files::Disk;
+
+    let dir = tempfile::tempdir().unwrap();
+    let (target, link) = (dir.path().join("real.conf"), dir.path().join("s.conf"));
+    std::fs::write(&target, "secret\n").unwrap();
+    std::fs::set_permissions(&target, PermissionsExt::from_mode(0o600)).unwrap();
+    symlink("real.conf", &link).unwrap();
+
+    Saver::new(Disk, Plain, link.clone()).save(&state(1)).unwrap();
+
+    assert_eq!(std::fs::read_to_string(&target).unwrap(), "secret\nepoch 1\n");
+    assert_eq!(std::fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::read_link(&link).unwrap(), Path::new("real.conf"));
+    let mut names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["real.conf", "real.conf.vigia", "s.conf"]);
+}
