@@ -3,7 +3,7 @@
 //! Source: spec 01, section 7 (`maxclients`, `protected-mode`, `tcp-keepalive`).
 
 use std::io::{ErrorKind, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,8 +54,7 @@ fn admit(stream: TcpStream, addr: SocketAddr, shared: &Arc<Shared>, alive: &mpsc
         return refuse(stream, TOO_MANY);
     }
     let place = Place(Arc::clone(shared));
-    let open = shared.settings.protected_mode && shared.users.default_is_open();
-    if open && !addr.ip().to_canonical().is_loopback() {
+    if is_denied(shared, addr.ip()) {
         shared.stats.rejected.add(1);
         return refuse(stream, DENIED);
     }
@@ -72,6 +71,12 @@ fn admit(stream: TcpStream, addr: SocketAddr, shared: &Arc<Shared>, alive: &mpsc
         drop(place);
         drop(alive);
     });
+}
+
+/// Whether protected mode turns the client away: it is on, no password is set, and the client comes
+/// from outside.
+fn is_denied(shared: &Shared, ip: IpAddr) -> bool {
+    shared.settings.protected_mode && shared.users.default_is_open() && !ip.to_canonical().is_loopback()
 }
 
 /// One place of `maxclients`.
@@ -100,5 +105,42 @@ fn tune(stream: &TcpStream, keepalive_secs: u64) {
             .with_interval(every)
             .with_retries(3);
         let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::{Settings, User};
+    use super::*;
+    use crate::engine::RunId;
+    use crate::runtime::handle::EngineHandle;
+
+    fn shared(protected_mode: bool, nopass: bool) -> Shared {
+        let mut settings = Settings::new(RunId::from("me"));
+        settings.protected_mode = protected_mode;
+        settings.users = vec![User { nopass, ..User::open() }];
+        let (ask, _) = mpsc::channel(1);
+        Shared::new(
+            settings,
+            EngineHandle::new(ask, Arc::default()),
+            super::super::Hub::new(),
+            Box::new(|| {}),
+        )
+    }
+
+    #[test]
+    fn protected_mode_turns_away_who_comes_from_outside_without_a_password() {
+        for (protected, nopass, ip, expected) in [
+            (true, true, "10.0.0.1", true),
+            (true, true, "::ffff:10.0.0.1", true),
+            (true, true, "127.0.0.1", false),
+            (true, true, "::ffff:127.0.0.1", false),
+            (true, true, "::1", false),
+            (true, false, "10.0.0.1", false),
+            (false, true, "10.0.0.1", false),
+        ] {
+            let denied = is_denied(&shared(protected, nopass), ip.parse().unwrap());
+            assert_eq!(denied, expected, "{protected} {nopass} {ip}");
+        }
     }
 }
