@@ -23,10 +23,13 @@ pub enum Program {
 }
 
 impl Program {
-    /// What to execute.
+    /// What to execute. `VIGIA_TEST_PROGRAM` names another build (or another sentinel) to test.
     pub fn path(self) -> PathBuf {
         match self {
-            Program::Vigia => PathBuf::from(env!("CARGO_BIN_EXE_vigia")),
+            Program::Vigia => match std::env::var_os("VIGIA_TEST_PROGRAM") {
+                Some(path) => path.into(),
+                None => PathBuf::from(env!("CARGO_BIN_EXE_vigia")),
+            },
             Program::Stock => PathBuf::from("redis-sentinel"),
         }
     }
