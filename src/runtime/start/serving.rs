@@ -46,6 +46,7 @@ pub(super) async fn serve(
     let mut saver = Saver::new(Disk, Formats(loaded.generic.clone()), config.clone());
     let my_id = settle_identity(&mut loaded, &mut saver)?;
     settings = Settings { my_id, config_file: config, executable: executable(), ..settings };
+    settings.show(&loaded.state.globals, loaded.generic.loglevel.as_str());
 
     let hub = Hub::new();
     let mut engine = start_engine(&loaded, saver, hub.clone())?;
@@ -164,6 +165,8 @@ fn server_settings(generic: &Generic, maxclients: u64) -> Settings {
     settings.tcp_keepalive_secs = generic.tcp_keepalive.into();
     settings.tcp_backlog = generic.tcp_backlog;
     settings.users = users.collect();
+    let hz = generic.raw.get("hz").and_then(|lines| lines.last()?.first()?.parse().ok());
+    settings.hz = hz.unwrap_or(settings.hz);
     settings.limits.pubsub_hard = size(generic.pubsub_limit.hard);
     settings.limits.pubsub_soft = size(generic.pubsub_limit.soft);
     settings.limits.pubsub_soft_for = Duration::from_secs(generic.pubsub_limit.soft_seconds);
