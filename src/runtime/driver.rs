@@ -18,6 +18,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -43,6 +44,8 @@ pub const MAX_TICKETS: usize = 16_384;
 /// Save results that may wait: one write is in flight at a time.
 pub const SAVE_RESULTS: usize = 4;
 
+/// Commands taken after a `Tick`.
+const COMMAND_BATCH: usize = 64;
 /// Link events delivered before the queues are looked at again.
 const BATCH: usize = 256;
 /// Looks at the sockets before a `Tick`.
@@ -143,6 +146,8 @@ pub struct Driver<B, L, W, E> {
     saves: Saves,
     /// A wake-up brought nothing: do not spin.
     stuck: bool,
+    /// That was logged; once is enough.
+    told_stuck: bool,
 }
 
 /// What the wait ended with.
@@ -169,6 +174,7 @@ impl<B: Brain, L: Links, W: SaveWorker, E: EventSink> Driver<B, L, W, E> {
             writer,
             saves: Saves::default(),
             stuck: false,
+            told_stuck: false,
         }
     }
 
@@ -182,7 +188,15 @@ impl<B: Brain, L: Links, W: SaveWorker, E: EventSink> Driver<B, L, W, E> {
                 Woken::Links => self.deliver_batch(),
                 Woken::Asked(asked) => self.deliver_command(asked),
                 Woken::Saved(saved) => self.deliver_saved(saved),
-                Woken::Due => self.on_due().await,
+                Woken::Due => {
+                    self.on_due().await;
+                    // With thousands of nodes the next deadline may have come already: the others that wait
+                    // have their turn all the same.
+                    self.deliver_commands();
+                    if !matches!(stop.try_recv(), Err(TryRecvError::Empty)) {
+                        return self.writer;
+                    }
+                }
                 Woken::Stop => return self.writer,
             }
         }
@@ -228,7 +242,9 @@ impl<B: Brain, L: Links, W: SaveWorker, E: EventSink> Driver<B, L, W, E> {
             && at == before
         {
             debug_assert!(false, "a deadline that stays due would spin this loop: {why:?} at {at}");
-            tracing::error!("Internal error: the deadline {why:?} at {at} brings nothing");
+            if !std::mem::replace(&mut self.told_stuck, true) {
+                tracing::error!("Internal error: the deadline {why:?} at {at} brings nothing");
+            }
             self.stuck = true;
         }
     }
@@ -277,6 +293,16 @@ impl<B: Brain, L: Links, W: SaveWorker, E: EventSink> Driver<B, L, W, E> {
         };
         let now = self.now_or_just_before_the_deadline();
         self.feed(now, input);
+    }
+
+    fn deliver_commands(&mut self) {
+        for _ in 0..COMMAND_BATCH {
+            if self.effects.tickets() >= MAX_TICKETS {
+                return;
+            }
+            let Ok(asked) = self.inboxes.asked.try_recv() else { return };
+            self.deliver_command(asked);
+        }
     }
 
     fn deliver_command(&mut self, Asked { command, answer }: Asked) {

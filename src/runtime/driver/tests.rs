@@ -331,6 +331,27 @@ async fn a_save_that_takes_longer_than_a_second_has_failed_until_it_succeeds() {
     assert_eq!(world.take()[2..], expected);
 }
 
+/// An engine that has something to do all the time, as with too many masters for the machine.
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_is_always_late_still_answers_and_stops() {
+    let world = World::start(|_, input| {
+        let output = match input {
+            Input::Command { ticket, .. } => Output::Answer { ticket: *ticket, answer: Answer::Ok },
+            Input::Tick
+            | Input::LinkUp { .. }
+            | Input::LinkDown { .. }
+            | Input::Reply { .. }
+            | Input::Message { .. }
+            | Input::Persisted(_)
+            | Input::PersistFailed(_) => event(Kind::Slave),
+        };
+        Step { outputs: vec![output], wakeup: Some(0), seq: 0 }
+    });
+    assert_eq!(world.handle.ask(Command::Masters).await.unwrap(), Answer::Ok);
+    world.stop.send(()).unwrap();
+    world.running.await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 #[cfg_attr(debug_assertions, should_panic(expected = "a deadline that stays due would spin this loop"))]
 async fn a_deadline_that_stays_due_is_noticed() {
