@@ -206,6 +206,9 @@ impl Engine {
         news.splice(0..0, self.fresh_view(id));
         news.extend(self.slave_events(id));
         let seq = self.changed(Some(id));
+        if let Some(master) = self.masters.get_mut(&id) {
+            master.config_seq = seq;
+        }
         if self.saving_fails() {
             self.out.extend(news);
             self.greet_new_master(now, id);

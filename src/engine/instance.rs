@@ -353,6 +353,9 @@ pub(super) struct Master {
     pub(super) led_by: Option<RunId>,
     /// Number of the last change that others may see only when it is durable.
     pub(super) seq: Seq,
+    /// Number of the last change of the configuration in force: detailed answers wait for it, so that
+    /// they never run ahead of the published view.
+    pub(super) config_seq: Seq,
     /// Replication ids seen on this group's master, latest last.
     pub(super) lineage: VecDeque<Arc<str>>,
     /// The view that was published last.

@@ -44,6 +44,7 @@ impl Engine {
             job: None,
             led_by: None,
             seq: Seq(0),
+            config_seq: Seq(0),
             lineage: VecDeque::new(),
             view: None,
         };
