@@ -209,11 +209,13 @@ impl Engine {
         node.retired = Some(epoch);
     }
 
+    /// Silence gathered as a replica is no evidence against the new master: its clock starts now.
     fn take_office(&mut self, now: Time, new: NodeId) {
         let Some(node) = self.nodes.get_mut(&new) else { return };
         node.role = Role::Master;
         node.reported = Role::Master;
         node.reported_since = now;
+        node.vitals.silent_since = node.vitals.silent_since.map(|_| now);
         node.sdown = None;
         node.down_began = None;
         node.rebooted = None;
