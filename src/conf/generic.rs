@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::users::User;
-use crate::engine::settings::defaults;
+use crate::engine::settings::{LogLevel, defaults};
 
 /// The generic settings of the process, typed where this program uses them.
 ///
@@ -82,21 +82,6 @@ pub struct BufferLimit {
     pub soft_seconds: u64,
 }
 
-/// `loglevel`.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum LogLevel {
-    /// `debug`.
-    Debug,
-    /// `verbose`.
-    Verbose,
-    /// `notice`, the default.
-    Notice,
-    /// `warning`.
-    Warning,
-    /// `nothing` (7.2 and later).
-    Nothing,
-}
-
 /// `supervised`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Supervised {
@@ -108,25 +93,6 @@ pub enum Supervised {
     Systemd,
     /// `auto`: what the environment says.
     Auto,
-}
-
-impl LogLevel {
-    /// The word in the file and in `SENTINEL CONFIG GET`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Debug => "debug",
-            Self::Verbose => "verbose",
-            Self::Notice => "notice",
-            Self::Warning => "warning",
-            Self::Nothing => "nothing",
-        }
-    }
-
-    /// The level of a word, ignoring case.
-    pub fn parse(word: &str) -> Option<Self> {
-        let all = [Self::Debug, Self::Verbose, Self::Notice, Self::Warning, Self::Nothing];
-        all.into_iter().find(|level| level.as_str().eq_ignore_ascii_case(word))
-    }
 }
 
 impl Supervised {

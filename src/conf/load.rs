@@ -249,6 +249,7 @@ impl Reader<'_> {
         self.warnings.append(&mut sentinel.warnings);
         let (my_id, mut state) = sentinel.finish();
         state.globals.port = self.generic.port;
+        state.globals.log_level = self.generic.loglevel;
         state.globals.requirepass = self.generic.requirepass.as_deref().map(Into::into);
         (Loaded { my_id, state, generic: self.generic, warnings: self.warnings }, self.errors)
     }

@@ -23,10 +23,12 @@ mod values;
 pub mod words;
 
 pub use error::ConfigError;
-pub use generic::{BufferLimit, Generic, LogLevel, Supervised};
+pub use generic::{BufferLimit, Generic, Supervised};
 pub use load::{check, load};
 pub use rewrite::rewrite;
 pub use users::User;
+
+pub use crate::engine::settings::LogLevel;
 
 use crate::engine::{RunId, State};
 

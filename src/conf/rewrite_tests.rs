@@ -241,6 +241,7 @@ proptest! {
     fn what_is_written_is_read_back(state in state(), generic in generic(), other in state()) {
         let mut state = state;
         state.globals.port = generic.port;
+        state.globals.log_level = generic.loglevel;
         state.globals.requirepass = generic.requirepass.as_deref().map(Into::into);
         let over_nothing = rewrite(None, &state, &generic);
         let over_itself = rewrite(Some(&over_nothing), &state, &generic);

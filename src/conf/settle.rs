@@ -1,9 +1,10 @@
 //! Between the table of directives and the typed settings: storing a line, and writing it again.
 
 use super::directives::{self, Directive, Kind};
-use super::generic::{BufferLimit, Generic, LogLevel, Supervised};
+use super::generic::{BufferLimit, Generic, Supervised};
 use super::numbers;
 use super::words::{quote, quote_if_needed};
+use crate::engine::settings::LogLevel;
 
 /// Classes of `client-output-buffer-limit`, in the order of writing.
 const CLASSES: [&str; 3] = ["normal", "replica", "pubsub"];

@@ -60,6 +60,11 @@ impl Engine {
                 let seq = self.changed(None);
                 self.answer_when_saved(ticket, seq);
             }
+            Command::ConfigGet(patterns) => {
+                let shown = self.globals_matching(&patterns);
+                self.answer(ticket, Answer::Entry(shown));
+            }
+            Command::ConfigSet(words) => self.set_globals(ticket, &words),
             Command::Hello(payload) => {
                 self.on_hello(now, &payload);
                 self.answer(ticket, Answer::Integer(1));
@@ -86,7 +91,7 @@ impl Engine {
     }
 
     /// `+OK` once `seq` is durable, the save error when that fails.
-    fn answer_when_saved(&mut self, ticket: Ticket, seq: Seq) {
+    pub(super) fn answer_when_saved(&mut self, ticket: Ticket, seq: Seq) {
         let ok = vec![Held::Output(Output::Answer { ticket, answer: Answer::Ok })];
         let failed = vec![Output::Answer { ticket, answer: Answer::Error(SAVE_FAILED.to_owned()) }];
         self.hold(seq, ok, failed);

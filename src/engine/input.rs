@@ -116,6 +116,11 @@ pub enum Command {
     Failover(MasterName),
     /// `SENTINEL FLUSHCONFIG`.
     FlushConfig,
+    /// `SENTINEL CONFIG GET pattern [pattern ...]`.
+    ConfigGet(Vec<Arc<str>>),
+    /// `SENTINEL CONFIG SET param value [param value ...]`: the words after `SET`; an odd one out is
+    /// a missing value.
+    ConfigSet(Vec<Arc<str>>),
     /// `PUBLISH __sentinel__:hello payload`.
     Hello(Arc<str>),
     /// `SENTINEL VIGIA <version> ...`: hints between Vigía processes; the words after `VIGIA`.

@@ -9,6 +9,7 @@
 
 mod admin;
 mod beat;
+mod config;
 mod connect;
 mod down;
 pub mod durable;

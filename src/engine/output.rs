@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::event::{Event, Note};
 use super::ids::{Addr, Epoch, LinkId, MasterName, RunId, Seq, Ticket};
-use super::settings::Renames;
+use super::settings::{LogLevel, Renames};
 use super::view::{Entry, MasterView};
 
 /// One effect. The runtime performs them in order; it never decides.
@@ -45,6 +45,8 @@ pub enum Output {
     Event(Event),
     /// A line for the operator that is no event.
     Note(Note),
+    /// Log from now on what is at least as loud as this.
+    LogLevel(LogLevel),
     /// The answer to [`super::Input::Command`].
     Answer {
         /// Which command.
@@ -116,7 +118,7 @@ pub enum Answer {
     Error(String),
     /// An integer.
     Integer(i64),
-    /// One instance entry: a map.
+    /// One instance entry, or the values of parameters: a map.
     Entry(Entry),
     /// Several instance entries: an array of maps.
     Entries(Vec<Entry>),

@@ -26,6 +26,8 @@ pub(super) enum Held {
     Announce(MasterId, Epoch),
     /// A configuration of another sentinel was announced: turn to the new master.
     Greet(MasterId),
+    /// The client knows that the credentials towards other sentinels changed: use them.
+    NewCredentials,
 }
 
 #[derive(Debug)]
@@ -187,6 +189,7 @@ impl Engine {
         match held {
             Held::Output(_) => {}
             Held::Greet(master) => self.greet_new_master(now, master),
+            Held::NewCredentials => self.reconnect_peers(now),
             Held::Campaign(master, epoch) => self.campaign_not_saved(master, epoch),
             Held::Announce(master, epoch) => {
                 let ok = vec![Held::Announce(master, epoch)];
@@ -202,6 +205,7 @@ impl Engine {
                 Held::Campaign(master, epoch) => self.campaign(master, epoch),
                 Held::Announce(master, epoch) => self.announce(master, epoch),
                 Held::Greet(master) => self.greet_new_master(self.now, master),
+                Held::NewCredentials => self.reconnect_peers(self.now),
             }
         }
     }

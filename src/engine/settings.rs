@@ -92,6 +92,9 @@ pub struct Globals {
     pub announce_hostnames: bool,
     /// `deny-scripts-reconfig`, default yes.
     pub deny_scripts_reconfig: bool,
+    /// `loglevel`, default notice. The engine does not log: it keeps the value that
+    /// `SENTINEL CONFIG` shows, changes and saves.
+    pub log_level: LogLevel,
 }
 
 impl Globals {
@@ -108,6 +111,41 @@ impl Globals {
             resolve_hostnames: false,
             announce_hostnames: false,
             deny_scripts_reconfig: true,
+            log_level: LogLevel::Notice,
         }
+    }
+}
+
+/// `loglevel`.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum LogLevel {
+    /// `debug`.
+    Debug,
+    /// `verbose`.
+    Verbose,
+    /// `notice`, the default.
+    Notice,
+    /// `warning`.
+    Warning,
+    /// `nothing` (7.2 and later).
+    Nothing,
+}
+
+impl LogLevel {
+    /// The word in the file and in `SENTINEL CONFIG GET`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Verbose => "verbose",
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Nothing => "nothing",
+        }
+    }
+
+    /// The level of a word, ignoring case.
+    pub fn parse(word: &str) -> Option<Self> {
+        let all = [Self::Debug, Self::Verbose, Self::Notice, Self::Warning, Self::Nothing];
+        all.into_iter().find(|level| level.as_str().eq_ignore_ascii_case(word))
     }
 }

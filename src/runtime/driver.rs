@@ -22,6 +22,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::engine::settings::LogLevel;
 use crate::engine::{Engine, Input, Output, Snapshot, Time, Wake};
 use crate::runtime::handle::{Asked, Views};
 use crate::runtime::link::{LinkEvent, Links};
@@ -88,6 +89,12 @@ pub trait EventSink: Send + 'static {
     fn publish(&self, channel: &str, payload: &str);
 }
 
+/// What the process around the engine does on its behalf.
+pub trait Process: EventSink {
+    /// Logs from now on what is at least as loud as this.
+    fn set_log_level(&mut self, level: LogLevel);
+}
+
 /// What writes snapshots to disk: the [`Writer`], or a script in a test.
 pub trait SaveWorker: Send + 'static {
     /// Starts a save whose result comes on [`Inboxes::saved`]. False if that is impossible.
@@ -134,14 +141,14 @@ pub struct Inboxes {
 
 /// The engine with its senses and hands.
 #[derive(Debug)]
-pub struct Driver<B, L, W, E> {
+pub struct Driver<B, L, W, P> {
     brain: B,
     clock: Clock,
     /// Time of the last input: the engine's time never goes back.
     last: Time,
     inboxes: Inboxes,
     batch: Vec<LinkEvent>,
-    effects: Effects<L, E>,
+    effects: Effects<L, P>,
     writer: W,
     saves: Saves,
     /// A wake-up brought nothing: do not spin.
@@ -161,16 +168,24 @@ enum Woken {
     Stop,
 }
 
-impl<B: Brain, L: Links, W: SaveWorker, E: EventSink> Driver<B, L, W, E> {
+impl<B: Brain, L: Links, W: SaveWorker, P: Process> Driver<B, L, W, P> {
     /// A driver for an engine that was made with time zero of `clock`.
-    pub fn new(brain: B, clock: Clock, inboxes: Inboxes, links: L, writer: W, views: Views, sink: E) -> Self {
+    pub fn new(
+        brain: B,
+        clock: Clock,
+        inboxes: Inboxes,
+        links: L,
+        writer: W,
+        views: Views,
+        process: P,
+    ) -> Self {
         Self {
             brain,
             clock,
             last: Time(0),
             inboxes,
             batch: Vec::with_capacity(BATCH),
-            effects: Effects::new(links, views, sink),
+            effects: Effects::new(links, views, process),
             writer,
             saves: Saves::default(),
             stuck: false,

@@ -18,9 +18,11 @@ use crate::runtime::log::{self, Destination, Log, Threshold};
 use crate::runtime::save::{Render, Saver, save_and_log};
 
 mod load;
+mod outside;
 mod serving;
 mod supervisor;
 
+use outside::Logging;
 use supervisor::{PidFile, is_supervised};
 
 /// How long the end of the process waits for a log that is not read.
@@ -67,7 +69,7 @@ pub fn run(launch: &Launch) -> ExitCode {
 
 fn start(launch: &Launch, log: &mut Option<Log>) -> Result<u8, Fatal> {
     let mut loaded = load::load(launch)?;
-    open_log(&loaded.generic, log)?;
+    let threshold = open_log(&loaded.generic, log)?;
     let config = check_config_file(launch)?;
     check_daemonize(&loaded.generic)?;
     load::merge_sidecar(&config, &mut loaded);
@@ -84,23 +86,24 @@ fn start(launch: &Launch, log: &mut Option<Log>) -> Result<u8, Fatal> {
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Fatal::Log(format!("No threads: {}", strerror(&error))))?;
-    let log = log.clone();
-    let code = runtime.block_on(serving::serve(config, loaded, maxclients, log, &pid_file));
+    let logging = Logging { threshold, log: log.clone() };
+    let code = runtime.block_on(serving::serve(config, loaded, maxclients, logging, &pid_file));
     // A lookup of a name may hang in a thread; it must not keep the process alive.
     runtime.shutdown_background();
     code
 }
 
-fn open_log(generic: &Generic, log: &mut Option<Log>) -> Result<(), Fatal> {
+fn open_log(generic: &Generic, log: &mut Option<Log>) -> Result<Threshold, Fatal> {
     let to = match generic.logfile.as_str() {
         "" => Destination::Stdout,
         path => Destination::File(path.into()),
     };
     let opened = Log::open(to)
         .map_err(|error| Fatal::Banner(format!("Can't open the log file: {}", strerror(&error))))?;
-    install(Threshold::new(generic.loglevel), &opened);
+    let threshold = Threshold::new(generic.loglevel);
+    install(threshold.clone(), &opened);
     *log = Some(opened);
-    Ok(())
+    Ok(threshold)
 }
 
 /// Only the first log of a process can be installed; there is only one, except when tests start several.
@@ -195,6 +198,8 @@ struct Formats(Generic);
 
 impl Render for Formats {
     fn config(&mut self, old: Option<&[u8]>, state: &State) -> Vec<u8> {
+        // `SENTINEL CONFIG SET` changes it, so the engine's value is the newest.
+        self.0.loglevel = state.globals.log_level;
         crate::conf::rewrite(old, state, &self.0)
     }
     fn sidecar(&mut self, state: &State) -> Vec<u8> {

@@ -26,6 +26,7 @@ macro_rules! for_each_program {
     };
 }
 
+mod admin;
 mod protocol;
 mod pubsub;
 mod replies;

@@ -4,26 +4,26 @@ use std::collections::HashMap;
 
 use tokio::sync::oneshot;
 
-use super::EventSink;
+use super::Process;
 use crate::engine::event::Level;
 use crate::engine::{Answer, Event, Output, Seq, Ticket};
 use crate::runtime::handle::Views;
 use crate::runtime::link::Links;
 use crate::runtime::log;
 
-/// The hands: links, views, subscribers, waiting clients.
+/// The hands: links, views, the process, waiting clients.
 #[derive(Debug)]
-pub(super) struct Effects<L, E> {
+pub(super) struct Effects<L, P> {
     pub(super) links: L,
     views: Views,
-    sink: E,
+    process: P,
     waiting: HashMap<Ticket, oneshot::Sender<Answer>>,
     next_ticket: u64,
 }
 
-impl<L: Links, E: EventSink> Effects<L, E> {
-    pub(super) fn new(links: L, views: Views, sink: E) -> Self {
-        Self { links, views, sink, waiting: HashMap::new(), next_ticket: 0 }
+impl<L: Links, P: Process> Effects<L, P> {
+    pub(super) fn new(links: L, views: Views, process: P) -> Self {
+        Self { links, views, process, waiting: HashMap::new(), next_ticket: 0 }
     }
 
     /// Commands whose answers have not come.
@@ -54,6 +54,7 @@ impl<L: Links, E: EventSink> Effects<L, E> {
             }
             Output::Event(event) => self.announce(&event),
             Output::Note(note) => log::line(note.level(), &note),
+            Output::LogLevel(level) => self.process.set_log_level(level),
             Output::Answer { ticket, answer } => self.answer(ticket, answer),
         }
         None
@@ -64,7 +65,7 @@ impl<L: Links, E: EventSink> Effects<L, E> {
         let level = event.kind.level();
         log::line(level, event);
         if level > Level::Debug {
-            self.sink.publish(event.kind.name(), &event.payload());
+            self.process.publish(event.kind.name(), &event.payload());
         }
     }
 

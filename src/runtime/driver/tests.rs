@@ -92,6 +92,12 @@ impl EventSink for Scribe {
     }
 }
 
+impl Process for Scribe {
+    fn set_log_level(&mut self, level: LogLevel) {
+        self.note(format!("log {}", level.as_str()));
+    }
+}
+
 struct World {
     trace: Trace,
     links: mpsc::Sender<LinkEvent>,

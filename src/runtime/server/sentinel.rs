@@ -5,12 +5,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use rustix::fs::{Access, access};
 
 use super::conn::Conn;
-use crate::engine::{Command, MasterName, glob};
-use crate::wire::command::{ConfigSub, SentinelCommand};
+use crate::engine::{Command, MasterName};
+use crate::wire::command::SentinelCommand;
 use crate::wire::{Value, answer, help};
 
 impl Conn {
@@ -28,11 +27,6 @@ impl Conn {
             // Scripts that wait are for a later release.
             SentinelCommand::PendingScripts => self.reply(&Value::Array(Vec::new())),
             SentinelCommand::Help => self.reply(&help::sentinel()),
-            SentinelCommand::Config(ConfigSub::Get(patterns)) => {
-                let value = config(&self.shared.settings.sentinel_config, &patterns);
-                self.reply(&value);
-            }
-            SentinelCommand::Config(ConfigSub::Set(_)) => self.not_supported("SENTINEL CONFIG SET"),
             SentinelCommand::Debug(_) => self.not_supported("SENTINEL DEBUG"),
             SentinelCommand::InfoCache(_) => self.not_supported("SENTINEL INFO-CACHE"),
             SentinelCommand::SimulateFailure(_) => self.not_supported("SENTINEL SIMULATE-FAILURE"),
@@ -60,16 +54,6 @@ impl Conn {
             handle.ask(command).await.ok().map(|answer| answer::to_value(&answer))
         });
     }
-}
-
-/// The options that match, in their order for each pattern, each once.
-fn config(options: &[(&'static str, String)], patterns: &[Bytes]) -> Value {
-    let mut shown = BTreeSet::new();
-    let matching = patterns.iter().flat_map(|pattern| {
-        options.iter().filter(move |(name, _)| glob::matches(pattern, name.as_bytes(), true))
-    });
-    let fresh = matching.filter(|(name, _)| shown.insert(*name));
-    Value::map(fresh.map(|(name, value)| (*name, Value::text(value))).collect::<Vec<_>>())
 }
 
 /// The values of script options that this process may not execute.

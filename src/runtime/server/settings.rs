@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::engine::RunId;
-use crate::engine::settings::{Globals, defaults};
+use crate::engine::settings::defaults;
 use crate::wire::Limits as RequestLimits;
 
 /// Version that `HELLO` and `INFO` report: the newest one that Redis and Valkey agree on, as
@@ -45,8 +45,6 @@ pub struct Settings {
     pub product: Product,
     /// `hz` as configured, default 10; only shown.
     pub hz: u32,
-    /// What `SENTINEL CONFIG GET` answers, in its order; see [`Settings::show`].
-    pub sentinel_config: Vec<(&'static str, String)>,
     /// Figures of `INFO` that others keep.
     pub figures: Arc<Figures>,
 }
@@ -69,26 +67,8 @@ impl Settings {
             executable: PathBuf::new(),
             product: Product::Redis,
             hz: 10,
-            sentinel_config: Vec::new(),
             figures: Arc::default(),
         }
-    }
-
-    /// Has `SENTINEL CONFIG GET` show these.
-    ///
-    /// Source: spec 02, section 8.
-    pub fn show(&mut self, globals: &Globals, loglevel: &str) {
-        let yes_no = |on: bool| (if on { "yes" } else { "no" }).to_owned();
-        let text = |value: &Option<Arc<str>>| value.as_deref().unwrap_or_default().to_owned();
-        self.sentinel_config = vec![
-            ("resolve-hostnames", yes_no(globals.resolve_hostnames)),
-            ("announce-hostnames", yes_no(globals.announce_hostnames)),
-            ("announce-ip", text(&globals.announce_ip)),
-            ("announce-port", globals.announce_port.unwrap_or(0).to_string()),
-            ("sentinel-user", text(&globals.sentinel_user)),
-            ("sentinel-pass", text(&globals.sentinel_pass)),
-            ("loglevel", loglevel.to_owned()),
-        ];
     }
 }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::outside::{Logging, Outside};
 use super::{Fatal, Formats, PidFile, executable, random, settle_identity, supervisor};
 use crate::conf::{Generic, Loaded};
 use crate::engine::{Engine, RunId, Time};
-use crate::runtime::driver::{COMMANDS, Clock, Driver, EventSink, Inboxes, LINK_EVENTS, SAVE_RESULTS};
+use crate::runtime::driver::{COMMANDS, Clock, Driver, Inboxes, LINK_EVENTS, SAVE_RESULTS};
 use crate::runtime::files::{Disk, strerror};
 use crate::runtime::handle::{EngineHandle, Views};
 use crate::runtime::link::{Options, Resolver, TcpLinks};
@@ -23,18 +24,12 @@ const END_PATIENCE: Duration = Duration::from_secs(1);
 /// Wishes to end that may wait; one is enough.
 const STOP_QUEUE: usize = 1;
 
-impl EventSink for Hub {
-    fn publish(&self, channel: &str, payload: &str) {
-        Self::publish(self, channel, payload);
-    }
-}
-
 /// Serves until a signal, `SHUTDOWN`, or the end of the engine. Returns the exit code.
 pub(super) async fn serve(
     config: PathBuf,
     mut loaded: Loaded,
     maxclients: u64,
-    log: Option<Log>,
+    logging: Logging,
     pid_file: &PidFile,
 ) -> Result<u8, Fatal> {
     let mut signals =
@@ -46,10 +41,11 @@ pub(super) async fn serve(
     let mut saver = Saver::new(Disk, Formats(loaded.generic.clone()), config.clone());
     let my_id = settle_identity(&mut loaded, &mut saver)?;
     settings = Settings { my_id, config_file: config, executable: executable(), ..settings };
-    settings.show(&loaded.state.globals, loaded.generic.loglevel.as_str());
 
     let hub = Hub::new();
-    let mut engine = start_engine(&loaded, saver, hub.clone())?;
+    let log = logging.log.clone();
+    let outside = Outside::new(hub.clone(), logging);
+    let mut engine = start_engine(&loaded, saver, outside)?;
     let (stop_server, server_stopped) = watch::channel(false);
     let (asked_to_stop, mut stop_asked) = mpsc::channel(STOP_QUEUE);
     let on_shutdown = move || {
@@ -85,7 +81,7 @@ struct Running {
     task: tokio::task::JoinHandle<Writer>,
 }
 
-fn start_engine(loaded: &Loaded, saver: Saver<Disk, Formats>, hub: Hub) -> Result<Running, Fatal> {
+fn start_engine(loaded: &Loaded, saver: Saver<Disk, Formats>, outside: Outside) -> Result<Running, Fatal> {
     let (link_sender, links) = mpsc::channel(LINK_EVENTS);
     let (asked_sender, asked) = mpsc::channel(COMMANDS);
     let (saved_sender, saved) = mpsc::channel(SAVE_RESULTS);
@@ -101,7 +97,7 @@ fn start_engine(loaded: &Loaded, saver: Saver<Disk, Formats>, hub: Hub) -> Resul
     let engine = Engine::new(loaded.state.clone(), u64::from_le_bytes(seed), Time(0));
     let links_out = TcpLinks::new(options, link_sender);
     let inboxes = Inboxes { links, asked, saved };
-    let driver = Driver::new(engine, clock, inboxes, links_out, writer, views.clone(), hub);
+    let driver = Driver::new(engine, clock, inboxes, links_out, writer, views.clone(), outside);
     let task = tokio::spawn(driver.run(stopped));
     Ok(Running { handle: EngineHandle::new(asked_sender, views), stop, task })
 }

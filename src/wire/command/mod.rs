@@ -22,7 +22,7 @@ pub use acl::AclCommand;
 pub use client::{ClientFilter, ClientKind, ClientSub, Kill, ReplyMode, SkipMe, Tracking};
 pub use connection::{Hello, Shutdown};
 pub use introspect::{CommandSub, ListFilter};
-pub use sentinel::{ConfigSub, SentinelCommand};
+pub use sentinel::SentinelCommand;
 pub use spec::{Arg, Category, Flag, Spec, Traits};
 pub use table::{TABLE, find, listed};
 

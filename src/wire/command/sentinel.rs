@@ -15,8 +15,6 @@ use crate::wire::words;
 pub enum SentinelCommand {
     /// Answered by the engine.
     Engine(engine::Command),
-    /// `CONFIG GET|SET ...`.
-    Config(ConfigSub),
     /// `DEBUG [param value ...]`: the words after `DEBUG`.
     Debug(Vec<Bytes>),
     /// `GET-MASTER-ADDR-BY-NAME name`: answered from the published views.
@@ -33,22 +31,12 @@ pub enum SentinelCommand {
     SimulateFailure(Vec<Bytes>),
 }
 
-/// `SENTINEL CONFIG`; names and values are checked by whoever holds the settings.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ConfigSub {
-    /// `GET pattern ...`.
-    Get(Vec<Bytes>),
-    /// `SET param value [param value ...]`: the words after `SET`, at least two; an odd one out is
-    /// a missing value.
-    Set(Vec<Bytes>),
-}
-
 pub(super) fn parse(sub: Option<&str>, args: &[Bytes]) -> Result<SentinelCommand> {
     use engine::Command;
     let name = || Ok::<_, CommandError>(MasterName(words::text(args, 0)?));
     Ok(match sub.unwrap_or_default() {
         "ckquorum" => SentinelCommand::Engine(Command::CkQuorum(name()?)),
-        "config" => SentinelCommand::Config(config(args)?),
+        "config" => SentinelCommand::Engine(config(args)?),
         "debug" => SentinelCommand::Debug(args.to_vec()),
         "failover" => SentinelCommand::Engine(Command::Failover(name()?)),
         "flushconfig" => SentinelCommand::Engine(Command::FlushConfig),
@@ -108,12 +96,14 @@ fn monitor(args: &[Bytes]) -> Result<engine::Command> {
     })
 }
 
-/// Source: spec 02, section 8 ("Other").
-fn config(args: &[Bytes]) -> Result<ConfigSub> {
+/// Names and values are checked by the engine. Source: spec 02, section 8 ("Other").
+fn config(args: &[Bytes]) -> Result<engine::Command> {
     match args {
-        [get, patterns @ ..] if get.eq_ignore_ascii_case(b"get") => Ok(ConfigSub::Get(patterns.to_vec())),
+        [get, patterns @ ..] if get.eq_ignore_ascii_case(b"get") => {
+            Ok(engine::Command::ConfigGet(texts(patterns)))
+        }
         [set, pairs @ ..] if set.eq_ignore_ascii_case(b"set") && pairs.len() >= 2 => {
-            Ok(ConfigSub::Set(pairs.to_vec()))
+            Ok(engine::Command::ConfigSet(texts(pairs)))
         }
         _ => Err(CommandError::new(
             "ERR Only SENTINEL CONFIG GET <param> [<param> <param> ...] / SET <param> <value> [<param> <value> ...] are supported.",

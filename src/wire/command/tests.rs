@@ -336,8 +336,11 @@ fn other_sentinel_commands_are_typed() {
         ("SENTINEL GET-MASTER-ADDR-BY-NAME M", SentinelCommand::GetMasterAddr(MasterName::from("M"))),
         ("SENTINEL get-primary-addr-by-name M", SentinelCommand::GetMasterAddr(MasterName::from("M"))),
         ("SENTINEL HELP", SentinelCommand::Help),
-        ("SENTINEL CONFIG GET *", SentinelCommand::Config(ConfigSub::Get(vec![bytes("*")]))),
-        ("SENTINEL CONFIG set a b", SentinelCommand::Config(ConfigSub::Set(vec![bytes("a"), bytes("b")]))),
+        ("SENTINEL CONFIG GET *", SentinelCommand::Engine(Command::ConfigGet(vec!["*".into()]))),
+        (
+            "SENTINEL CONFIG set a b",
+            SentinelCommand::Engine(Command::ConfigSet(vec!["a".into(), "b".into()])),
+        ),
         ("SENTINEL DEBUG", SentinelCommand::Debug(vec![])),
         ("SENTINEL SIMULATE-FAILURE help", SentinelCommand::SimulateFailure(vec![bytes("help")])),
         ("SENTINEL INFO-CACHE M", SentinelCommand::InfoCache(vec![MasterName::from("M")])),

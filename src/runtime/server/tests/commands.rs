@@ -254,28 +254,3 @@ async fn set_tells_the_engine_what_may_not_be_executed() {
     assert_eq!(args.len(), 4);
     assert_eq!(not_executable.into_iter().collect::<Vec<_>>(), [Arc::from("/no/such")]);
 }
-
-#[tokio::test]
-async fn config_get_shows_what_is_set() {
-    let server = Server::with(|settings| {
-        let mut globals = crate::engine::settings::Globals::new(settings.my_id.clone());
-        globals.announce_ip = Some(Arc::from("1.2.3.4"));
-        settings.show(&globals, "notice");
-    })
-    .await;
-    session(
-        &server,
-        &[
-            ("SENTINEL CONFIG GET nothing", "*0\r\n"),
-            (
-                "SENTINEL CONFIG GET log* ANNOUNCE-I? *level",
-                "*4\r\n$8\r\nloglevel\r\n$6\r\nnotice\r\n$11\r\nannounce-ip\r\n$7\r\n1.2.3.4\r\n",
-            ),
-            (
-                "SENTINEL CONFIG SET loglevel debug",
-                "-ERR SENTINEL CONFIG SET is not supported by this version of Vigia\r\n",
-            ),
-        ],
-    )
-    .await;
-}

@@ -170,6 +170,8 @@ async fn fake_engine(mut questions: mpsc::Receiver<Asked>, tell: mpsc::Unbounded
             | Command::Remove(_)
             | Command::Failover(_)
             | Command::FlushConfig
+            | Command::ConfigGet(_)
+            | Command::ConfigSet(_)
             | Command::Vigia(_) => Answer::Error("ERR No such master with that name".to_owned()),
         };
         let _ = tell.send(command);
