@@ -65,6 +65,9 @@ impl Engine {
                 self.answer(ticket, Answer::Entry(shown));
             }
             Command::ConfigSet(words) => self.set_globals(ticket, &words),
+            Command::Debug(words) => self.debug(now, ticket, &words),
+            Command::InfoCache(names) => self.info_cache(now, ticket, &names),
+            Command::SimulateFailure(words) => self.simulate_failure(ticket, &words),
             Command::Hello(payload) => {
                 self.on_hello(now, &payload);
                 self.answer(ticket, Answer::Integer(1));
@@ -134,7 +137,10 @@ impl Engine {
         if name.chars().chain(host.chars()).any(char::is_control) {
             return self.answer(ticket, refuse("Control characters are not allowed in a name or address"));
         }
-        let id = self.add_master(now, fresh_master(name, Addr::new(host, port), quorum));
+        let mut fresh = fresh_master(name, Addr::new(host, port), quorum);
+        fresh.settings.down_after = Millis(self.tuning.default_down_after.as_ms());
+        fresh.settings.failover_timeout = Millis(self.tuning.default_failover_timeout.as_ms());
+        let id = self.add_master(now, fresh);
         let seq = self.changed(Some(id));
         self.publish_view(id);
         self.answer_when_saved(ticket, seq);

@@ -12,32 +12,22 @@ use super::schedule::Wake;
 use super::time::{Span, Time};
 use super::{Engine, LinkOwner};
 
-/// `ping-period`.
-pub(super) const PING_PERIOD: Span = Span::secs(1);
 /// Shortest pause between PINGs.
 const FASTEST_PING: Span = Span::ms(10);
-/// `info-period`.
-pub(super) const INFO_PERIOD: Span = Span::secs(10);
 /// INFO while something is going on with the node.
 const FAST_INFO: Span = Span::secs(1);
-/// `publish-period`.
-pub(super) const PUBLISH_PERIOD: Span = Span::secs(2);
-/// A subscription link on which nothing was heard for 3 × publish-period is made anew: we should
-/// hear our own hello.
-const DEAF: Span = Span::secs(6);
-/// Youngest subscription link that is given up for that (`min-link-reconnect-period`), and the pause
-/// between fresh links to a node that is SDOWN and hangs.
-const YOUNG: Span = Span::secs(15);
 /// Commands per link that may be unanswered before INFO, PING and PUBLISH pause (per sharer).
 const MOST_PENDING: usize = 100;
 
-/// P = min(ping-period, max(10 ms, D/10)).
-fn ping_period(down_after: Span) -> Span {
-    PING_PERIOD.min(FASTEST_PING.max(Span(down_after.0 / 10)))
-}
-
 impl Engine {
-    /// Sends what is due to a data node, replaces links that hang, and sets the next beat.
+    /// P = min(ping-period, max(10 ms, D/10)).
+    fn ping_period(&self, down_after: Span) -> Span {
+        self.tuning.ping_period.min(FASTEST_PING.max(Span(down_after.0 / 10)))
+    }
+
+    /// Sends what is due to a data node, replaces links that hang, and sets the next beat. A
+    /// subscription link on which nothing was heard for 3 × publish-period is made anew: we should
+    /// hear our own hello.
     pub(super) fn beat_node(&mut self, now: Time, id: NodeId) {
         let Some(node) = self.nodes.get(&id) else { return };
         let Some(master) = self.masters.get(&node.master) else { return };
@@ -47,12 +37,12 @@ impl Engine {
             return;
         }
         if let Phase::Up { since, .. } = node.sub.phase
-            && now.since(since) > YOUNG
-            && now.since(node.sub.heard) > DEAF
+            && now.since(since) > self.tuning.min_link_reconnect_period
+            && now.since(node.sub.heard) > Span(3 * self.tuning.publish_period.0)
         {
             self.replace_link(now, LinkOwner::NodeEvents(id));
         }
-        self.ping_node(now, id, ping_period(down_after));
+        self.ping_node(now, id, self.ping_period(down_after));
         self.info_node(now, id);
         self.hello_node(now, id);
         self.plan_beat(now, id);
@@ -90,7 +80,7 @@ impl Engine {
         if now < node.next_hello || full(&node.cmd, 1) {
             return;
         }
-        node.next_hello = now + PUBLISH_PERIOD;
+        node.next_hello = now + self.tuning.publish_period;
         let master = node.master;
         self.publish(master, LinkOwner::NodeCommand(id), local);
     }
@@ -98,8 +88,8 @@ impl Engine {
     /// INFO every 10 s, every second while its answer is awaited: a replica of a master that is
     /// ODOWN or in failover, a link that is down, or a role that is not what we think.
     fn info_period(&self, id: NodeId) -> Span {
-        let Some(node) = self.nodes.get(&id) else { return INFO_PERIOD };
-        let Some(master) = self.masters.get(&node.master) else { return INFO_PERIOD };
+        let Some(node) = self.nodes.get(&id) else { return self.tuning.info_period };
+        let Some(master) = self.masters.get(&node.master) else { return self.tuning.info_period };
         let unexpected = node.reported != node.role;
         let astray = node.role == Role::Replica
             && (node.replica.link_down_ms != 0
@@ -107,7 +97,8 @@ impl Engine {
                 || master.failover.in_progress()
                 || master.job.is_some()
                 || self.nodes.get(&master.node).is_some_and(|m| !node.points_at(&m.addr)));
-        if unexpected || astray { FAST_INFO } else { INFO_PERIOD }
+        let period = self.tuning.info_period;
+        if unexpected || astray { FAST_INFO.min(period) } else { period }
     }
 
     /// Sets the next beat of a data node.
@@ -121,7 +112,7 @@ impl Engine {
         let down_after = master.down_after();
         let ping = match node.vitals.ping_sent {
             Some(sent) => self.hang_deadline(sent, down_after, node.sdown.is_some()),
-            None => node.vitals.last_ping.map_or(now, |at| at + ping_period(down_after)),
+            None => node.vitals.last_ping.map_or(now, |at| at + self.ping_period(down_after)),
         };
         let mut next = ping.min(node.next_hello);
         if node.info_sent.is_none() {
@@ -152,7 +143,7 @@ impl Engine {
 
     fn hang_deadline(&self, sent: Time, down_after: Span, sdown: bool) -> Time {
         let half = Span(down_after.0 / 2);
-        let patience = if sdown { half.max(YOUNG) } else { half };
+        let patience = if sdown { half.max(self.tuning.min_link_reconnect_period) } else { half };
         sent + patience + self.stalls.within(sent, down_after)
     }
 
@@ -164,12 +155,12 @@ impl Engine {
             self.replace_link(now, LinkOwner::Peer(id));
             return;
         }
+        let period = self.ping_period(down_after);
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let Some(local) = peer.cmd.local() else {
             self.schedule.cancel(Wake::PeerBeat(id));
             return;
         };
-        let period = ping_period(down_after);
         let room = !full(&peer.cmd, peer.masters.len());
         let due = peer.vitals.last_ping.is_none_or(|at| now >= at + period);
         let ping = room && due && peer.vitals.ping_sent.is_none();
@@ -180,7 +171,7 @@ impl Engine {
         }
         let mut masters = Vec::new();
         if now >= peer.next_hello && room {
-            peer.next_hello = now + PUBLISH_PERIOD;
+            peer.next_hello = now + self.tuning.publish_period;
             masters.extend(peer.masters.iter().copied());
         }
         if ping {
@@ -204,7 +195,7 @@ impl Engine {
         }
         let ping = match peer.vitals.ping_sent {
             Some(sent) => self.hang_deadline(sent, down_after, sdown),
-            None => peer.vitals.last_ping.map_or(now, |at| at + ping_period(down_after)),
+            None => peer.vitals.last_ping.map_or(now, |at| at + self.ping_period(down_after)),
         };
         self.schedule.set(Wake::PeerBeat(id), unless_blocked(now, ping.min(peer.next_hello)));
     }

@@ -4,7 +4,6 @@
 
 use super::Engine;
 use super::LinkOwner;
-use super::beat::INFO_PERIOD;
 use super::event::{Event, Kind, Note};
 use super::ids::{Epoch, RunId};
 use super::info::Role;
@@ -14,12 +13,8 @@ use super::reply::Reply;
 use super::schedule::Wake;
 use super::time::{Span, Time};
 
-/// An answer older than this says nothing about now (5 × ask-period).
-const REPORT_FRESH: Span = Span::secs(5);
-/// First pause between two rounds of asking; it doubles up to [`ASK_PERIOD`].
+/// First pause between two rounds of asking; it doubles up to `ask-period`.
 const FIRST_ASK: Span = Span::ms(5);
-/// `ask-period`.
-const ASK_PERIOD: Span = Span::secs(1);
 
 impl Engine {
     /// Judges a data node now, tells of a change, and sets the timer for the next possible one.
@@ -56,7 +51,7 @@ impl Engine {
         if node.role == Role::Replica {
             return silence;
         }
-        let two_infos = Span(2 * INFO_PERIOD.0);
+        let two_infos = Span(2 * self.tuning.info_period.0);
         let mismatch = (node.reported == Role::Replica).then(|| node.reported_since + down_after + two_infos);
         let patience = Span::from(master.settings.reboot_down_after);
         let reboot = node.rebooted.filter(|_| patience > Span::ZERO).map(|at| at + patience);
@@ -149,13 +144,15 @@ impl Engine {
         if self.nodes.get(&master.node).is_none_or(|node| node.sdown.is_none()) {
             return;
         }
+        // An answer older than 5 × ask-period says nothing about now.
+        let fresh = Span(5 * self.tuning.ask_period.0);
         for sentinel in master.sentinels.values_mut() {
-            if sentinel.reported_at.is_some_and(|at| now.since(at) > REPORT_FRESH) {
+            if sentinel.reported_at.is_some_and(|at| now.since(at) > fresh) {
                 sentinel.master_down = false;
                 sentinel.vote = None;
             }
         }
-        let pause = Span(FIRST_ASK.0 << master.ask_round.min(8)).min(ASK_PERIOD);
+        let pause = Span(FIRST_ASK.0 << master.ask_round.min(8)).min(self.tuning.ask_period);
         master.ask_round = master.ask_round.saturating_add(1);
         self.schedule.set(Wake::Ask(id), now + pause);
         for (run_id, peer) in self.connected_sentinels(id) {

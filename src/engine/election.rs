@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::beat::PUBLISH_PERIOD;
 use super::event::Kind;
 use super::failover::{Election, Failover, Forced, Other};
 use super::ids::{Epoch, RunId};
@@ -14,8 +13,9 @@ use super::schedule::Wake;
 use super::time::{Span, Time};
 use super::{Engine, LinkOwner};
 
-/// `election-timeout`, capped by failover-timeout; also the length of a leader's term (S9).
-const ELECTION_TIMEOUT: Span = Span::secs(10);
+/// Longest time-out of an election and longest term of a leader, whatever `election-timeout` says:
+/// the other sentinels wait for no longer (S9).
+const LONGEST_TERM: Span = Span::secs(10);
 /// Shortest step between two ranks.
 const SHORTEST_STEP: Span = Span::ms(20);
 /// After this many losses with stock peers in the group ...
@@ -57,10 +57,10 @@ enum Verdict {
 }
 
 impl Engine {
-    /// min(10 s, failover-timeout): time-out of an election and length of a term.
+    /// min(10 s, election-timeout, failover-timeout): time-out of an election and length of a term.
     pub(super) fn term(&self, id: MasterId) -> Span {
         let timeout = self.masters.get(&id).map(|m| Span::from(m.settings.failover_timeout));
-        ELECTION_TIMEOUT.min(timeout.unwrap_or(ELECTION_TIMEOUT))
+        LONGEST_TERM.min(self.tuning.election_timeout).min(timeout.unwrap_or(LONGEST_TERM))
     }
 
     /// Votes needed: a majority of the largest voter set that is known, and at least the quorum (S2).
@@ -108,7 +108,7 @@ impl Engine {
         }
         let mut at = candidacy.not_before.max(candidacy.anchor + rank_delay).max(term_of_other);
         if master.sentinels.is_empty() {
-            at = at.max(self.started + PUBLISH_PERIOD + PUBLISH_PERIOD);
+            at = at.max(self.started + Span(2 * self.tuning.publish_period.0));
         }
         let in_vain = || {
             self.connected_sentinels(id).len() + 1 < self.needed(id)
@@ -140,7 +140,7 @@ impl Engine {
             rank_of(&self.globals.my_id, candidates.iter().map(|(id, _)| *id))
         };
         let step = SHORTEST_STEP.max(Span(3 * round_trip.0 + 3 * self.save_time().0));
-        Span(step.0.min(ELECTION_TIMEOUT.0).saturating_mul(rank))
+        Span(step.0.min(LONGEST_TERM.0).saturating_mul(rank))
     }
 
     /// Mints an epoch, votes for itself, and asks the others as soon as that is durable.

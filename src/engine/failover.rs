@@ -202,6 +202,7 @@ impl Engine {
         master.failover = Failover::Select(term);
         self.schedule.cancel(Wake::Candidacy(id));
         self.emit(id, Kind::ElectedLeader, "");
+        self.crash_if(|simulated| simulated.after_election);
         self.emit(id, Kind::StateSelectSlave, "");
         for peer in awaited {
             let expect = Expect::MasterEntry { master: id, epoch };
@@ -311,8 +312,12 @@ impl Engine {
     pub(super) fn choose_replica(&self, now: Time, id: MasterId) -> Reasons {
         let Some(master) = self.masters.get(&id) else { return Reasons::default() };
         let Some(node) = self.nodes.get(&master.node) else { return Reasons::default() };
-        let situation =
-            Situation { down_for: node.sdown.map(|since| now.since(since)), down_after: master.down_after() };
+        let situation = Situation {
+            down_for: node.sdown.map(|since| now.since(since)),
+            down_after: master.down_after(),
+            ping_period: self.tuning.ping_period,
+            info_period: self.tuning.info_period,
+        };
         let replicas = master.replicas.values();
         let candidates: Vec<(NodeId, Candidate<'_>)> =
             replicas.filter_map(|replica| Some((*replica, self.candidate(now, id, *replica)?))).collect();
@@ -515,6 +520,7 @@ impl Engine {
         let Some(new) = self.nodes.get(&promoted).map(|node| node.addr.clone()) else { return };
         let Some(old) = self.master_ref(id).map(|master| master.addr) else { return };
         self.emit_node(promoted, Kind::PromotedSlave, "");
+        self.crash_if(|simulated| simulated.after_promotion);
         self.emit(id, Kind::StateReconfSlaves, "");
         let switched = self.switch_event(id, &old, &new);
         self.switch_master(now, id, &new, epoch);

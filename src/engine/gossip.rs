@@ -12,8 +12,8 @@ use super::output::Output;
 use super::persist::Held;
 use super::time::{Span, Time};
 
-/// How old a hello may be to count as what its sender holds now: two publish periods and some slack.
-const HELLO_FRESH: Span = Span::secs(5);
+/// Slack when judging the age of a hello.
+const HELLO_SLACK: Span = Span::secs(1);
 
 impl Engine {
     /// A message on the hello channel of a data node. Our own are ignored.
@@ -256,6 +256,11 @@ impl Engine {
         }
     }
 
+    /// How old a hello may be to count as what its sender holds now: two publish periods and slack.
+    fn hello_fresh(&self) -> Span {
+        Span(2 * self.tuning.publish_period.0) + HELLO_SLACK
+    }
+
     /// Whether a majority of the known sentinels, this one included, told since `since` that they
     /// hold the configuration in force. Source: DESIGN section 3 "Afterwards" (c).
     pub(super) fn config_confirmed(&self, now: Time, id: MasterId, since: Time) -> bool {
@@ -264,7 +269,7 @@ impl Engine {
         let holds = |config: &Option<(Addr, super::ids::Epoch)>| {
             config.as_ref().is_some_and(|(held, epoch)| held.same_as(addr) && *epoch == master.config_epoch)
         };
-        let recent = |at: Time| at >= since && now.since(at) <= HELLO_FRESH;
+        let recent = |at: Time| at >= since && now.since(at) <= self.hello_fresh();
         let agree =
             master.sentinels.values().filter(|s| recent(s.last_hello) && holds(&s.config)).count() + 1;
         agree >= majority(master.voters.len() + 1)
@@ -278,7 +283,7 @@ impl Engine {
             return;
         }
         let Some(ours) = self.nodes.get(&master.node).map(|node| node.addr.clone()) else { return };
-        let fresh = |at: Time| now.since(at) <= HELLO_FRESH;
+        let fresh = |at: Time| now.since(at) <= self.hello_fresh();
         let claims: Vec<(&RunId, &Addr)> = master
             .sentinels
             .iter()

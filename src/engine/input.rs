@@ -121,6 +121,12 @@ pub enum Command {
     /// `SENTINEL CONFIG SET param value [param value ...]`: the words after `SET`; an odd one out is
     /// a missing value.
     ConfigSet(Vec<Arc<str>>),
+    /// `SENTINEL DEBUG [param value ...]`.
+    Debug(Vec<Arc<str>>),
+    /// `SENTINEL INFO-CACHE name [name ...]`.
+    InfoCache(Vec<MasterName>),
+    /// `SENTINEL SIMULATE-FAILURE flag [flag ...]`.
+    SimulateFailure(Vec<Arc<str>>),
     /// `PUBLISH __sentinel__:hello payload`.
     Hello(Arc<str>),
     /// `SENTINEL VIGIA <version> ...`: hints between Vigía processes; the words after `VIGIA`.

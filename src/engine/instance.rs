@@ -172,6 +172,8 @@ pub(super) struct Node {
     pub(super) next_info: Time,
     pub(super) info_sent: Option<Time>,
     pub(super) info_at: Option<Time>,
+    /// The last INFO, for `INFO-CACHE`.
+    pub(super) info_text: Option<Arc<str>>,
     pub(super) next_hello: Time,
     pub(super) run_id: Option<RunId>,
     /// What it says it is, and since when.
@@ -218,6 +220,7 @@ impl Node {
             next_info: now,
             info_sent: None,
             info_at: None,
+            info_text: None,
             next_hello: now,
             run_id: None,
             reported: role,

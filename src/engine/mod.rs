@@ -11,6 +11,7 @@ mod admin;
 mod beat;
 mod config;
 mod connect;
+mod debug;
 mod down;
 pub mod durable;
 mod election;
@@ -37,6 +38,7 @@ pub mod select;
 pub mod settings;
 mod stall;
 pub mod time;
+mod tuning;
 pub mod view;
 mod vigia;
 mod vote;
@@ -48,18 +50,20 @@ pub use event::{Event, Note};
 pub use ids::{Addr, Epoch, LinkId, MasterName, RunId, Seq, Ticket};
 pub use input::{Command, DownCause, Input};
 pub use instance::{MasterId, NodeId, PeerId};
-pub use output::{Answer, Output, Request};
+pub use output::{Answer, CachedInfo, Output, Request};
 pub use reply::Reply;
 pub use schedule::Wake;
 pub use time::{Millis, Span, Time};
-pub use view::{Entry, MasterView, Status};
+pub use view::{Entry, Figures, MasterView, Status};
 
+use debug::Simulated;
 use instance::{Master, Node, Peer};
 use persist::Persistence;
 use rng::Rng;
 use schedule::Schedule;
 use settings::Globals;
 use stall::Stalls;
+use tuning::Tuning;
 
 /// Whose connection a link is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -93,6 +97,10 @@ pub struct Engine {
     /// Saving failed since elections were last considered.
     was_failing: bool,
     rng: Rng,
+    tuning: Tuning,
+    simulated: Simulated,
+    /// The figures that were shown last.
+    shown: Figures,
     started: Time,
     now: Time,
     greeted: bool,
@@ -123,6 +131,9 @@ impl Engine {
             saving: Persistence::default(),
             was_failing: false,
             rng: Rng::new(seed),
+            tuning: Tuning::default(),
+            simulated: Simulated::default(),
+            shown: Figures::default(),
             started: now,
             now,
             greeted: false,
@@ -157,6 +168,7 @@ impl Engine {
         self.apply(now, input);
         self.run_due(now);
         self.ask_save(now);
+        self.show_figures();
         self.out.drain(..)
     }
 

@@ -13,6 +13,9 @@ use super::time::Time;
 /// How many replication ids of a group are remembered.
 const LINEAGE: usize = 8;
 
+/// Bytes of INFO that are kept for `INFO-CACHE`; a real one has 5 to 20 thousand.
+const LONGEST_INFO: usize = 256 << 10;
+
 impl Engine {
     /// Takes in an INFO text.
     pub(super) fn on_info(&mut self, now: Time, id: NodeId, text: &str) {
@@ -23,6 +26,7 @@ impl Engine {
         let Some(node) = self.nodes.get_mut(&id) else { return };
         let (master, role) = (node.master, node.role);
         node.info_at = Some(now);
+        node.info_text = (text.len() <= LONGEST_INFO).then(|| Arc::from(text));
         note_fields(node, now, &info);
         let changed = info.role.filter(|reported| *reported != node.reported);
         if let Some(reported) = changed {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::event::{Event, Note};
 use super::ids::{Addr, Epoch, LinkId, MasterName, RunId, Seq, Ticket};
 use super::settings::{LogLevel, Renames};
-use super::view::{Entry, MasterView};
+use super::view::{Entry, Figures, MasterView};
 
 /// One effect. The runtime performs them in order; it never decides.
 ///
@@ -47,6 +47,10 @@ pub enum Output {
     Note(Note),
     /// Log from now on what is at least as loud as this.
     LogLevel(LogLevel),
+    /// The outside may read this of the process from now on.
+    Figures(Figures),
+    /// End the process at once with this code, as a crash would: nothing after this is carried out.
+    Exit(u8),
     /// The answer to [`super::Input::Command`].
     Answer {
         /// Which command.
@@ -107,6 +111,15 @@ pub enum Request {
     ScriptKill,
 }
 
+/// The last INFO of a node.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CachedInfo {
+    /// Its age in milliseconds; 0 without a text.
+    pub age_ms: u64,
+    /// The text; `None` if there was none.
+    pub text: Option<Arc<str>>,
+}
+
 /// The answer to a client's command.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Answer {
@@ -133,4 +146,6 @@ pub enum Answer {
     },
     /// An array of bulk strings.
     Words(Vec<String>),
+    /// Reply to `INFO-CACHE`: for each master its nodes, the master first.
+    InfoCache(Vec<(MasterName, Vec<CachedInfo>)>),
 }

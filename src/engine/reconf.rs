@@ -4,7 +4,6 @@
 
 use super::Engine;
 use super::LinkOwner;
-use super::beat::{INFO_PERIOD, PUBLISH_PERIOD};
 use super::election::rank_of;
 use super::event::Kind;
 use super::failover::Failover;
@@ -16,16 +15,11 @@ use super::reply::Reply;
 use super::schedule::Wake;
 use super::time::{Span, Time};
 
-/// `slave-reconf-timeout`.
-const RECONF_TIMEOUT: Span = Span::secs(10);
 /// Pause between two looks at replicas that are being reconfigured, at first and later on.
 const FAST_LOOK: Span = Span::ms(50);
 const SLOW_LOOK: Span = Span::ms(500);
 /// How long the looks stay fast.
 const FAST_FOR: Span = Span::secs(2);
-/// A node that claims to be a master is left alone for so long, since another leader may just have
-/// promoted it (redis#1445): 4 × publish-period.
-const GRACE: Span = Span(4 * PUBLISH_PERIOD.0);
 /// How long the leader of a failover may act on its own word alone.
 const LEADERS_WORD: Span = Span::secs(10);
 /// A leader that stalled for longer than this must ask the others first.
@@ -187,7 +181,7 @@ impl Engine {
     fn expire_sent(&mut self, now: Time, replica: NodeId) {
         let Some(node) = self.nodes.get_mut(&replica) else { return };
         if let Reconf::Sent(at) = node.reconf
-            && now.since(at) > RECONF_TIMEOUT
+            && now.since(at) > self.tuning.slave_reconf_timeout
         {
             node.reconf = Reconf::Done;
             self.emit_node(replica, Kind::SlaveReconfSentTimeout, "");
@@ -271,7 +265,9 @@ impl Engine {
             return;
         }
         let since = node.reported_since;
-        let patient = now.since(since) > GRACE && node.down_began.is_none_or(|at| now.since(at) > GRACE);
+        // Another leader may just have promoted it (redis#1445).
+        let grace = Span(4 * self.tuning.publish_period.0);
+        let patient = now.since(since) > grace && node.down_began.is_none_or(|at| now.since(at) > grace);
         let known_old = node.retired.is_some();
         let agreed = known_old && self.is_first(id) && self.all_agree(now, id, since);
         if patient || agreed || (known_old && self.leaders_word(now, id, since)) {
@@ -360,7 +356,7 @@ impl Engine {
         node.reported == Role::Master
             && node.sdown.is_none()
             && master.odown.is_none()
-            && node.info_at.is_some_and(|at| now.since(at) < Span(2 * INFO_PERIOD.0))
+            && node.info_at.is_some_and(|at| now.since(at) < Span(2 * self.tuning.info_period.0))
     }
 
     fn correct(&mut self, now: Time, id: MasterId, replica: NodeId, kind: Kind) {

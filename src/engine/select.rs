@@ -7,11 +7,6 @@ use std::fmt;
 
 use super::time::Span;
 
-/// How long an acceptable PING reply and, while the master is down, an INFO stay fresh: 5 × 1 s.
-const FRESH_WHILE_DOWN: Span = Span::secs(5);
-/// How long an INFO stays fresh while the master is up: 3 × 10 s.
-const FRESH_WHILE_UP: Span = Span::secs(30);
-
 /// What is known of one replica at the moment of the choice.
 #[derive(Clone, Debug)]
 pub struct Candidate<'a> {
@@ -48,6 +43,21 @@ pub struct Situation {
     pub down_for: Option<Span>,
     /// Its `down-after-milliseconds`.
     pub down_after: Span,
+    /// `ping-period`: an acceptable PING reply and, while the master is down, an INFO stay fresh for
+    /// 5 × that.
+    pub ping_period: Span,
+    /// `info-period`: an INFO stays fresh for 3 × that while the master is up.
+    pub info_period: Span,
+}
+
+impl Situation {
+    fn fresh_while_down(self) -> Span {
+        Span(5 * self.ping_period.0)
+    }
+
+    fn fresh_while_up(self) -> Span {
+        Span(3 * self.info_period.0)
+    }
 }
 
 /// Why a replica may not be promoted.
@@ -129,14 +139,15 @@ pub fn choose<'a, K: Copy>(situation: Situation, replicas: &[(K, Candidate<'a>)]
 /// Why this replica may not be promoted, if so.
 pub fn exclude<'a>(situation: Situation, candidate: &Candidate<'a>) -> Option<PassedOver<'a>> {
     let limit = Span(situation.down_after.0.saturating_mul(10)) + situation.down_for.unwrap_or(Span::ZERO);
-    let fresh = if situation.down_for.is_some() { FRESH_WHILE_DOWN } else { FRESH_WHILE_UP };
+    let fresh =
+        if situation.down_for.is_some() { situation.fresh_while_down() } else { situation.fresh_while_up() };
     if candidate.down {
         return Some(PassedOver::Down);
     }
     if candidate.disconnected {
         return Some(PassedOver::Disconnected);
     }
-    if candidate.pong_age > FRESH_WHILE_DOWN {
+    if candidate.pong_age > situation.fresh_while_down() {
         return Some(PassedOver::Silent(candidate.pong_age));
     }
     if candidate.priority == 0 {
@@ -174,8 +185,13 @@ fn rank(candidate: &Candidate<'_>) -> (bool, i64, Reverse<u64>, bool, String) {
 mod tests {
     use super::*;
 
-    const DOWN: Situation = Situation { down_for: Some(Span::secs(1)), down_after: Span::secs(5) };
-    const UP: Situation = Situation { down_for: None, down_after: Span::secs(5) };
+    const DOWN: Situation = Situation { down_for: Some(Span::secs(1)), ..UP };
+    const UP: Situation = Situation {
+        down_for: None,
+        down_after: Span::secs(5),
+        ping_period: Span::secs(1),
+        info_period: Span::secs(10),
+    };
 
     fn good() -> Candidate<'static> {
         Candidate {

@@ -45,5 +45,12 @@ impl Status {
     }
 }
 
+/// What `INFO` shows of the process as a whole; published when it changes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Figures {
+    /// `sentinel_simulate_failure_flags`: 1 after the election, 2 after the promotion.
+    pub simulate_failure: u8,
+}
+
 /// One instance entry, fields in wire order; all values are bulk strings (spec 02, section 3).
 pub type Entry = Vec<(&'static str, Arc<str>)>;

@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::engine::settings::LogLevel;
-use crate::engine::{Engine, Input, Output, Snapshot, Time, Wake};
+use crate::engine::{Engine, Figures, Input, Output, Snapshot, Time, Wake};
 use crate::runtime::handle::{Asked, Views};
 use crate::runtime::link::{LinkEvent, Links};
 use crate::runtime::save::{Saved, Writer};
@@ -93,6 +93,10 @@ pub trait EventSink: Send + 'static {
 pub trait Process: EventSink {
     /// Logs from now on what is at least as loud as this.
     fn set_log_level(&mut self, level: LogLevel);
+    /// What `INFO` shows from now on.
+    fn show(&mut self, figures: Figures);
+    /// Ends the process with this code, as soon as the log is written.
+    fn exit(&mut self, code: u8);
 }
 
 /// What writes snapshots to disk: the [`Writer`], or a script in a test.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::value::Value;
-use crate::engine::{Answer, Entry};
+use crate::engine::{Answer, CachedInfo, Entry, MasterName};
 
 /// The reply to a client for an answer of the engine.
 ///
@@ -24,12 +24,23 @@ pub fn to_value(answer: &Answer) -> Value {
             Value::Integer(i64::try_from(epoch.0).unwrap_or(i64::MAX)),
         ]),
         Answer::Words(words) => Value::words(words.iter().cloned()),
+        Answer::InfoCache(masters) => Value::Array(masters.iter().flat_map(cached).collect()),
     }
 }
 
 /// One instance entry: a map whose values are all bulk strings.
 fn entry(fields: &Entry) -> Value {
     Value::map(fields.iter().map(|(key, value)| (*key, Value::Bulk(shared(value)))))
+}
+
+/// The name of a master, and what is kept of its nodes.
+fn cached((name, nodes): &(MasterName, Vec<CachedInfo>)) -> [Value; 2] {
+    let node = |node: &CachedInfo| {
+        let age = Value::Integer(i64::try_from(node.age_ms).unwrap_or(i64::MAX));
+        let text = node.text.as_ref().map_or(Value::NullBulk, |text| Value::Bulk(shared(text)));
+        Value::Array(vec![age, text])
+    };
+    [Value::text(name), Value::Array(nodes.iter().map(node).collect())]
 }
 
 /// The bytes of a shared text, without a copy.
@@ -82,6 +93,19 @@ mod tests {
             (Answer::Entries(vec![]), same("*0\r\n".into())),
             (down(false, None, 0), same("*3\r\n:0\r\n$1\r\n*\r\n:0\r\n".into())),
             (down(true, Some("ab"), 7), same("*3\r\n:1\r\n$2\r\nab\r\n:7\r\n".into())),
+            (
+                Answer::InfoCache(vec![(
+                    MasterName::from("m"),
+                    vec![
+                        CachedInfo { age_ms: 7, text: Some("r".into()) },
+                        CachedInfo { age_ms: 0, text: None },
+                    ],
+                )]),
+                (
+                    "*2\r\n$1\r\nm\r\n*2\r\n*2\r\n:7\r\n$1\r\nr\r\n*2\r\n:0\r\n$-1\r\n".into(),
+                    "*2\r\n$1\r\nm\r\n*2\r\n*2\r\n:7\r\n$1\r\nr\r\n*2\r\n:0\r\n_\r\n".into(),
+                ),
+            ),
             (Answer::Words(vec!["a".into(), String::new()]), same("*2\r\n$1\r\na\r\n$0\r\n\r\n".into())),
         ] {
             assert_eq!(written(&answer, Proto::Resp2), resp2);

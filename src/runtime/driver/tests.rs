@@ -96,6 +96,12 @@ impl Process for Scribe {
     fn set_log_level(&mut self, level: LogLevel) {
         self.note(format!("log {}", level.as_str()));
     }
+    fn show(&mut self, figures: Figures) {
+        self.note(format!("show {figures:?}"));
+    }
+    fn exit(&mut self, code: u8) {
+        self.note(format!("exit {code}"));
+    }
 }
 
 struct World {

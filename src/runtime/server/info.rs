@@ -172,7 +172,7 @@ fn sentinel(shared: &Shared, out: &mut String) {
         "sentinel_tilt_since_seconds" = tilt;
         "sentinel_running_scripts" = running;
         "sentinel_scripts_queue_length" = queued;
-        "sentinel_simulate_failure_flags" = 0;
+        "sentinel_simulate_failure_flags" = figures.simulate_failure();
     }
     for (number, view) in masters.iter().enumerate() {
         let _ = write!(

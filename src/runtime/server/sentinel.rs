@@ -27,9 +27,6 @@ impl Conn {
             // Scripts that wait are for a later release.
             SentinelCommand::PendingScripts => self.reply(&Value::Array(Vec::new())),
             SentinelCommand::Help => self.reply(&help::sentinel()),
-            SentinelCommand::Debug(_) => self.not_supported("SENTINEL DEBUG"),
-            SentinelCommand::InfoCache(_) => self.not_supported("SENTINEL INFO-CACHE"),
-            SentinelCommand::SimulateFailure(_) => self.not_supported("SENTINEL SIMULATE-FAILURE"),
         }
     }
 

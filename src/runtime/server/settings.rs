@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::engine::RunId;
 use crate::engine::settings::defaults;
+use crate::engine::{self, RunId};
 use crate::wire::Limits as RequestLimits;
 
 /// Version that `HELLO` and `INFO` report: the newest one that Redis and Valkey agree on, as
@@ -145,6 +145,7 @@ pub struct Figures {
     tilt_since_secs: AtomicI64,
     running_scripts: AtomicU64,
     queued_scripts: AtomicU64,
+    simulate_failure: AtomicU8,
 }
 
 impl Default for Figures {
@@ -153,11 +154,22 @@ impl Default for Figures {
             tilt_since_secs: AtomicI64::new(-1),
             running_scripts: AtomicU64::new(0),
             queued_scripts: AtomicU64::new(0),
+            simulate_failure: AtomicU8::new(0),
         }
     }
 }
 
 impl Figures {
+    /// Takes over what the engine tells.
+    pub fn show(&self, figures: engine::Figures) {
+        self.simulate_failure.store(figures.simulate_failure, Ordering::Relaxed);
+    }
+
+    /// `sentinel_simulate_failure_flags`.
+    pub fn simulate_failure(&self) -> u8 {
+        self.simulate_failure.load(Ordering::Relaxed)
+    }
+
     /// Tells the scripts that run, and those in the queue (the running ones included).
     pub fn set_scripts(&self, running: u64, queued: u64) {
         self.running_scripts.store(running, Ordering::Relaxed);

@@ -1,9 +1,14 @@
-//! What the engine makes the process do: publish, log more or less.
+//! What the engine makes the process do: publish, log more or less, show figures, end.
 
+use std::sync::Arc;
+
+use crate::engine::Figures;
 use crate::engine::settings::LogLevel;
 use crate::runtime::driver::{EventSink, Process};
 use crate::runtime::log::{Log, Threshold};
-use crate::runtime::server::Hub;
+use crate::runtime::server::{self, Hub};
+
+use super::LOG_PATIENCE;
 
 /// The log of the process.
 #[derive(Clone, Debug)]
@@ -18,12 +23,13 @@ pub(super) struct Logging {
 #[derive(Debug)]
 pub(super) struct Outside {
     hub: Hub,
+    figures: Arc<server::Figures>,
     logging: Logging,
 }
 
 impl Outside {
-    pub(super) fn new(hub: Hub, logging: Logging) -> Self {
-        Self { hub, logging }
+    pub(super) fn new(hub: Hub, figures: Arc<server::Figures>, logging: Logging) -> Self {
+        Self { hub, figures, logging }
     }
 }
 
@@ -36,5 +42,16 @@ impl EventSink for Outside {
 impl Process for Outside {
     fn set_log_level(&mut self, level: LogLevel) {
         self.logging.threshold.set(level);
+    }
+
+    fn show(&mut self, figures: Figures) {
+        self.figures.show(figures);
+    }
+
+    fn exit(&mut self, code: u8) {
+        if let Some(log) = &self.logging.log {
+            log.flush(LOG_PATIENCE);
+        }
+        std::process::exit(code.into());
     }
 }

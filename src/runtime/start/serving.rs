@@ -44,7 +44,7 @@ pub(super) async fn serve(
 
     let hub = Hub::new();
     let log = logging.log.clone();
-    let outside = Outside::new(hub.clone(), logging);
+    let outside = Outside::new(hub.clone(), Arc::clone(&settings.figures), logging);
     let mut engine = start_engine(&loaded, saver, outside)?;
     let (stop_server, server_stopped) = watch::channel(false);
     let (asked_to_stop, mut stop_asked) = mpsc::channel(STOP_QUEUE);

@@ -15,20 +15,14 @@ use crate::wire::words;
 pub enum SentinelCommand {
     /// Answered by the engine.
     Engine(engine::Command),
-    /// `DEBUG [param value ...]`: the words after `DEBUG`.
-    Debug(Vec<Bytes>),
     /// `GET-MASTER-ADDR-BY-NAME name`: answered from the published views.
     GetMasterAddr(MasterName),
     /// `HELP`.
     Help,
-    /// `INFO-CACHE name ...`.
-    InfoCache(Vec<MasterName>),
     /// `MYID`.
     MyId,
     /// `PENDING-SCRIPTS`.
     PendingScripts,
-    /// `SIMULATE-FAILURE flag ...`: the words after it.
-    SimulateFailure(Vec<Bytes>),
 }
 
 pub(super) fn parse(sub: Option<&str>, args: &[Bytes]) -> Result<SentinelCommand> {
@@ -37,14 +31,14 @@ pub(super) fn parse(sub: Option<&str>, args: &[Bytes]) -> Result<SentinelCommand
     Ok(match sub.unwrap_or_default() {
         "ckquorum" => SentinelCommand::Engine(Command::CkQuorum(name()?)),
         "config" => SentinelCommand::Engine(config(args)?),
-        "debug" => SentinelCommand::Debug(args.to_vec()),
+        "debug" => SentinelCommand::Engine(Command::Debug(texts(args))),
         "failover" => SentinelCommand::Engine(Command::Failover(name()?)),
         "flushconfig" => SentinelCommand::Engine(Command::FlushConfig),
         "get-master-addr-by-name" | "get-primary-addr-by-name" => SentinelCommand::GetMasterAddr(name()?),
         "help" => SentinelCommand::Help,
-        "info-cache" => {
-            SentinelCommand::InfoCache(args.iter().map(|word| MasterName(words::shared(word))).collect())
-        }
+        "info-cache" => SentinelCommand::Engine(Command::InfoCache(
+            args.iter().map(|word| MasterName(words::shared(word))).collect(),
+        )),
         "is-master-down-by-addr" | "is-primary-down-by-addr" => SentinelCommand::Engine(is_down(args)?),
         "master" | "primary" => SentinelCommand::Engine(Command::Master(name()?)),
         "masters" | "primaries" => SentinelCommand::Engine(Command::Masters),
@@ -60,7 +54,7 @@ pub(super) fn parse(sub: Option<&str>, args: &[Bytes]) -> Result<SentinelCommand
             args: texts(args.get(1..).unwrap_or_default()),
             not_executable: BTreeSet::new(),
         }),
-        "simulate-failure" => SentinelCommand::SimulateFailure(args.to_vec()),
+        "simulate-failure" => SentinelCommand::Engine(Command::SimulateFailure(texts(args))),
         "vigia" => SentinelCommand::Engine(Command::Vigia(texts(args))),
         other => return Err(words_or_sub(other, "SENTINEL")),
     })

@@ -341,9 +341,12 @@ fn other_sentinel_commands_are_typed() {
             "SENTINEL CONFIG set a b",
             SentinelCommand::Engine(Command::ConfigSet(vec!["a".into(), "b".into()])),
         ),
-        ("SENTINEL DEBUG", SentinelCommand::Debug(vec![])),
-        ("SENTINEL SIMULATE-FAILURE help", SentinelCommand::SimulateFailure(vec![bytes("help")])),
-        ("SENTINEL INFO-CACHE M", SentinelCommand::InfoCache(vec![MasterName::from("M")])),
+        ("SENTINEL DEBUG", SentinelCommand::Engine(Command::Debug(vec![]))),
+        (
+            "SENTINEL SIMULATE-FAILURE help",
+            SentinelCommand::Engine(Command::SimulateFailure(vec!["help".into()])),
+        ),
+        ("SENTINEL INFO-CACHE M", SentinelCommand::Engine(Command::InfoCache(vec![MasterName::from("M")]))),
         ("SENTINEL PENDING-SCRIPTS", SentinelCommand::PendingScripts),
     ] {
         assert_eq!(sentinel(line), expected, "{line}");

@@ -37,7 +37,6 @@ async fn simple_commands() {
             ("SENTINEL PENDING-SCRIPTS", "*0\r\n"),
             ("SENTINEL", "-ERR wrong number of arguments for 'sentinel' command\r\n"),
             ("SENTINEL foo", "-ERR unknown subcommand 'foo'. Try SENTINEL HELP.\r\n"),
-            ("SENTINEL DEBUG", "-ERR SENTINEL DEBUG is not supported by this version of Vigia\r\n"),
             ("SELECT 0", "-ERR unknown command 'SELECT', with args beginning with: '0' \r\n"),
             ("PUBLISH a b", "-ERR Only HELLO messages are accepted by Sentinel instances.\r\n"),
             ("PUBLISH __sentinel__:hello x", ":1\r\n"),

@@ -172,6 +172,9 @@ async fn fake_engine(mut questions: mpsc::Receiver<Asked>, tell: mpsc::Unbounded
             | Command::FlushConfig
             | Command::ConfigGet(_)
             | Command::ConfigSet(_)
+            | Command::Debug(_)
+            | Command::InfoCache(_)
+            | Command::SimulateFailure(_)
             | Command::Vigia(_) => Answer::Error("ERR No such master with that name".to_owned()),
         };
         let _ = tell.send(command);
