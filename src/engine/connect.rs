@@ -17,9 +17,23 @@ use super::{Engine, LinkOwner};
 
 /// Longest pause between two attempts.
 const SLOWEST: Span = Span::secs(1);
-/// So many attempts in a row may hang at the normal pace, about D in all; from then on each gets twice
-/// the time of the one before, up to [`SLOWEST`], or a network slower than D/10 would never connect.
+/// After so many attempts in a row that hang (about D) at a process whose round trip is not known yet,
+/// each attempt gets twice the time of the one before, up to [`SLOWEST`]: a network slower than D/10 would
+/// never connect otherwise.
 const IMPATIENT_ATTEMPTS: u32 = 10;
+/// After so many at a process that was connected before, attempts get [`STRETCH`] times the pace.
+const STUBBORN_ATTEMPTS: u32 = 100;
+const STRETCH: u64 = 4;
+
+/// When an attempt counts as hanging: at the pace of reconnecting, or three round trips.
+fn hang_limit(pace: Span, round_trip: Span, hung: u32) -> Span {
+    let limit = match round_trip {
+        Span::ZERO => Span(pace.0 << hung.saturating_sub(IMPATIENT_ATTEMPTS).min(10)),
+        known if hung < STUBBORN_ATTEMPTS => pace.max(Span(3 * known.0)),
+        known => Span(STRETCH * pace.0).max(Span(3 * known.0)),
+    };
+    limit.min(SLOWEST)
+}
 
 impl Engine {
     /// Starts what connections of a data node are missing and due, and sets the timer for the rest.
@@ -100,8 +114,7 @@ impl Engine {
         self.link_ids += 1;
         let id = LinkId(self.link_ids);
         let link = self.link_mut(owner)?;
-        let doubled = link.hung.saturating_sub(IMPATIENT_ATTEMPTS).min(10);
-        let hang_limit = Span(pace.max(Span(3 * round_trip.0)).0 << doubled).min(SLOWEST);
+        let hang_limit = hang_limit(pace, round_trip, link.hung);
         link.phase = Phase::Connecting { id, since: now };
         link.retry_at = now + pace;
         link.hang_at = now + hang_limit;
@@ -328,5 +341,28 @@ impl Engine {
         let sentinels = self.masters.get(&id).map(|m| &m.sentinels).into_iter().flatten();
         let up = |peer: &PeerId| self.peers.get(peer).is_some_and(|p| p.cmd.up().is_some());
         sentinels.filter(|(_, s)| up(&s.peer)).map(|(id, s)| (id.clone(), s.peer)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hanging_attempt_gets_more_time_only_where_the_network_may_be_slow() {
+        let table = [
+            (50, 0, 0, 50),
+            (50, 0, 10, 50),
+            (50, 0, 12, 200),
+            (50, 0, 40, 1_000),
+            (50, 1, 40, 50),
+            (50, 30, 40, 90),
+            (50, 1, 100, 200),
+            (1_000, 1, 100, 1_000),
+        ];
+        for (pace, round_trip, hung, limit) in table {
+            let got = hang_limit(Span::ms(pace), Span::ms(round_trip), hung);
+            assert_eq!(got, Span::ms(limit), "pace {pace} round trip {round_trip} hung {hung}");
+        }
     }
 }
