@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::ids::{LinkId, RunId};
 use super::input::DownCause;
-use super::instance::{Expect, Kin, Link, MasterId, NodeId, PeerId, Phase, Vitals};
+use super::instance::{Expect, Kin, Link, MasterId, NodeId, PeerId, Phase, Reconf, Vitals};
 use super::output::{Output, Request};
 use super::schedule::Wake;
 use super::settings::Renames;
@@ -194,23 +194,25 @@ impl Engine {
         let Some(owner) = self.links.remove(&id) else { return };
         let Some(link) = self.link_mut(owner) else { return };
         link.phase = Phase::Down;
-        link.pending.clear();
         link.refused = cause == DownCause::Refused;
         if cause != DownCause::Local {
             self.silent_from(now, owner, now);
         }
         match owner {
             LinkOwner::NodeCommand(node) => {
+                self.command_link_lost(node);
+                self.connect_node(now, node);
+            }
+            LinkOwner::NodeEvents(node) => {
                 if let Some(node) = self.nodes.get_mut(&node) {
-                    node.vitals.ping_sent = None;
-                    node.info_sent = None;
+                    node.sub.pending.clear();
                 }
                 self.connect_node(now, node);
             }
-            LinkOwner::NodeEvents(node) => self.connect_node(now, node),
             LinkOwner::Peer(peer) => {
                 if let Some(peer) = self.peers.get_mut(&peer) {
                     peer.vitals.ping_sent = None;
+                    peer.cmd.pending.clear();
                 }
                 self.forget_asked(peer);
                 self.connect_peer(now, peer);
@@ -243,27 +245,41 @@ impl Engine {
         let Some(link) = self.link_mut(owner) else { return };
         let Some(id) = link.id() else { return };
         link.phase = Phase::Down;
-        link.pending.clear();
         link.retry_at = now;
         self.links.remove(&id);
         self.out.push(Output::Close { link: id });
         match owner {
             LinkOwner::NodeCommand(node) => {
+                self.command_link_lost(node);
+                self.connect_node(now, node);
+            }
+            LinkOwner::NodeEvents(node) => {
                 if let Some(node) = self.nodes.get_mut(&node) {
-                    node.vitals.ping_sent = None;
-                    node.info_sent = None;
+                    node.sub.pending.clear();
                 }
                 self.connect_node(now, node);
             }
-            LinkOwner::NodeEvents(node) => self.connect_node(now, node),
             LinkOwner::Peer(peer) => {
                 if let Some(peer) = self.peers.get_mut(&peer) {
                     peer.vitals.ping_sent = None;
+                    peer.cmd.pending.clear();
                 }
                 self.forget_asked(peer);
                 self.connect_peer(now, peer);
             }
         }
+    }
+
+    /// What was unanswered on a command connection is lost; a reconfiguration is sent again.
+    pub(super) fn command_link_lost(&mut self, id: NodeId) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let unfinished = node.cmd.pending.iter().any(|expect| matches!(expect, Expect::Exec));
+        if unfinished && matches!(node.reconf, Reconf::Sent(_)) {
+            node.reconf = Reconf::None;
+        }
+        node.cmd.pending.clear();
+        node.vitals.ping_sent = None;
+        node.info_sent = None;
     }
 
     /// Sends a request and remembers what its reply will mean. Without a connection it is dropped.
