@@ -225,6 +225,11 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         if std::thread::panicking() {
+            for i in self.alive() {
+                for what in ["MASTER", "REPLICAS", "SENTINELS"] {
+                    eprintln!("---- s{i} {what}: {}", short(self.ask(i, what)));
+                }
+            }
             let mut all: Vec<Event> = (0..self.recorders.len()).flat_map(|i| self.events(i)).collect();
             all.sort_by_key(|event| event.at);
             let start = all.first().map(|event| event.at);
@@ -234,6 +239,18 @@ impl Drop for Group {
             }
         }
     }
+}
+
+/// The telling fields of one entry or of a list of them.
+fn short(reply: Option<Value>) -> String {
+    let Some(reply) = reply else { return "no answer".to_owned() };
+    let entries = if reply.field("name").is_some() { std::slice::from_ref(&reply) } else { reply.items() };
+    let one = |entry: &Value| {
+        let shown = ["port", "flags", "config-epoch", "master-link-status", "master-port", "info-refresh"];
+        let fields = shown.iter().filter_map(|name| Some(format!("{name}={}", entry.field(name)?)));
+        fields.collect::<Vec<_>>().join(" ")
+    };
+    entries.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 fn start_nodes(shape: &Shape) -> Vec<RedisServer> {
