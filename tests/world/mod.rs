@@ -17,6 +17,8 @@ pub mod replication;
 pub mod reply;
 pub mod rng;
 pub mod scenario;
+#[cfg(test)]
+mod selftest;
 pub mod sentinel;
 pub mod setup;
 pub mod stock;
@@ -298,6 +300,11 @@ impl World {
             Body::Node(node) => node,
             Body::Sentinel(_) | Body::Stock(_) => panic!("not a data node"),
         }
+    }
+
+    /// A data node by its name, to change it.
+    pub fn node_called(&mut self, name: &str) -> &mut Node {
+        self.node_mut(self.pid(name))
     }
 
     /// The process that listens at `addr`.

@@ -377,6 +377,15 @@ impl World {
 }
 
 impl Conn {
+    /// Replies that the client has not got yet.
+    pub fn replies_under_way(&self) -> Vec<Owned> {
+        let replies = self.to_client.queue.iter().filter_map(|(_, msg)| match msg {
+            Msg::Reply(reply) => Some(reply.clone()),
+            Msg::Request(_) | Msg::Message(_) | Msg::Eof => None,
+        });
+        replies.collect()
+    }
+
     fn stream(&mut self, way: Way) -> &mut Stream {
         match way {
             Way::Up => &mut self.to_server,
