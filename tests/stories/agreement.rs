@@ -136,3 +136,31 @@ fn many_masters_that_die_at_once_are_all_replaced_at_once() {
         }
     }
 }
+
+#[test]
+fn a_sentinel_that_knows_nobody_yet_waits_before_it_stands() {
+    for seed in 0..10 {
+        let options = Options { down_after_ms: 300, quorum: 1, ..Options::seed(seed) };
+        let mut world = World::group(options);
+        let from = world.now;
+        world.run_for(Span::ms(20));
+        world.kill(world.pid("m"));
+        // Two publish periods; everybody is known to everybody by then, or believed to be alone.
+        world.run_for(Span::ms(3_900));
+        for pid in world.sentinels() {
+            let alone = world.view(pid, MASTER).is_some_and(|view| view.sentinels == 1);
+            let tried = world.event_at(pid, from, "+try-failover").is_some();
+            assert!(!alone || !tried, "seed {seed}: {} stands for election alone", world.name(pid));
+        }
+    }
+}
+
+#[test]
+fn a_lone_sentinel_fails_over_alone() {
+    for seed in 0..5 {
+        let mut world = World::settled(Options { sentinels: 1, quorum: 1, ..Options::seed(seed) });
+        let old = world.pid("m");
+        world.kill(old);
+        switched(&mut world, old, Span::secs(3));
+    }
+}

@@ -81,3 +81,38 @@ fn down_after_can_be_changed_at_run_time() {
     world.run_for(Span::ms(700));
     assert!(first_sdown(&world, from).is_some_and(|after| after <= Span::ms(580)));
 }
+
+#[test]
+fn garbage_in_hellos_harms_nobody() {
+    let mut world = three(14);
+    let id = "f".repeat(40);
+    let max = u64::MAX;
+    let garbage = [
+        String::new(),
+        ",,,,,,,".to_owned(),
+        "10.0.9.9,26379".to_owned(),
+        format!("10.0.9.9,26379,{id},{max},mymaster,10.0.0.9,6379,{max}"),
+        format!("10.0.9.9,26379,{id},-1,mymaster,10.0.0.9,6379,-1"),
+        format!("10.0.9.9,26379,{id},x,mymaster,10.0.0.9,6379,y"),
+        format!("10.0.9.9,99999,{id},1,mymaster,10.0.0.9,6379,1"),
+        format!("10.0.9.9,26379,{id},1,mymaster,10.0.0.9,-5,1"),
+        format!("10.0.9.9,26379,{id},1,nobody,10.0.0.9,6379,1"),
+        format!("10.0.9.9,26379,{id},1,mymaster,10.0.0.9,6379,1,extra"),
+        format!(",26379,{id},1,mymaster,,6379,1"),
+        "\u{0}\u{7f},\n".repeat(300),
+    ];
+    for pid in world.sentinels() {
+        for payload in &garbage {
+            answer(&mut world, pid, Command::Hello(payload.as_str().into()));
+        }
+    }
+    world.run_for(Span::secs(5));
+    for pid in world.sentinels() {
+        let state = &world.sentinel(pid).disk.durable;
+        assert!(state.current_epoch.0 < 10 && state.masters[0].config_epoch.0 < 10, "poisoned: {state:?}");
+    }
+    let old = world.pid("m");
+    assert_eq!(episode::converged(&world), Ok(()));
+    world.kill(old);
+    switched(&mut world, old, Span::secs(5));
+}
