@@ -1,0 +1,318 @@
+//! Making and losing connections.
+//!
+//! Reconnect at once, then every min(1 s, D/10) with jitter; an attempt that hangs is given up and
+//! made again. Source: DESIGN section 3 "Detection", spec 04 section 3.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::ids::{LinkId, RunId};
+use super::input::DownCause;
+use super::instance::{Expect, Kin, Link, MasterId, NodeId, PeerId, Phase};
+use super::output::{Output, Request};
+use super::schedule::Wake;
+use super::settings::Renames;
+use super::time::{Span, Time};
+use super::{Engine, LinkOwner};
+
+/// Longest pause between two attempts.
+const SLOWEST: Span = Span::secs(1);
+/// Shortest time a hanging attempt gets: below it a slow network would never connect. It doubles
+/// with each attempt that hangs, up to [`SLOWEST`].
+const SHORTEST_HANG: Span = Span::ms(50);
+
+impl Engine {
+    /// Starts what connections of a data node are missing and due, and sets the timer for the rest.
+    pub(super) fn connect_node(&mut self, now: Time, id: NodeId) {
+        let Some(node) = self.nodes.get(&id) else { return };
+        let down_after = self.masters.get(&node.master).map_or(SLOWEST, |m| m.down_after());
+        if node.addr.port == 0 {
+            return;
+        }
+        let pace = self.pace(down_after);
+        let mut next: Option<Time> = None;
+        for owner in [LinkOwner::NodeCommand(id), LinkOwner::NodeEvents(id)] {
+            let due = self.attempt(now, owner, pace);
+            next = next.into_iter().chain(due).min();
+        }
+        match next {
+            Some(at) => self.schedule.set(Wake::Connect(id), at),
+            None => self.schedule.cancel(Wake::Connect(id)),
+        }
+    }
+
+    /// The same for another sentinel.
+    pub(super) fn connect_peer(&mut self, now: Time, id: PeerId) {
+        let Some(peer) = self.peers.get(&id) else { return };
+        if peer.addr.port == 0 {
+            return;
+        }
+        let pace = self.pace(self.peer_down_after(id));
+        match self.attempt(now, LinkOwner::Peer(id), pace) {
+            Some(at) => self.schedule.set(Wake::PeerConnect(id), at),
+            None => self.schedule.cancel(Wake::PeerConnect(id)),
+        }
+    }
+
+    /// D of the strictest master that shares a peer.
+    pub(super) fn peer_down_after(&self, id: PeerId) -> Span {
+        let masters = self.peers.get(&id).map(|peer| &peer.masters).into_iter().flatten();
+        let strictest = masters.filter_map(|m| self.masters.get(m)).map(|m| m.down_after()).min();
+        strictest.unwrap_or(SLOWEST)
+    }
+
+    /// min(1 s, D/10), a tenth more or less.
+    fn pace(&mut self, down_after: Span) -> Span {
+        let pace = SLOWEST.0.min(down_after.0 / 10).max(1_000);
+        Span(self.rng.between(pace - pace / 10, pace + pace / 10))
+    }
+
+    /// Makes an attempt if the connection is missing and it is time; says when to look again.
+    fn attempt(&mut self, now: Time, owner: LinkOwner, pace: Span) -> Option<Time> {
+        let link = self.link(owner)?;
+        match link.phase {
+            Phase::Up { .. } => return None,
+            Phase::Connecting { .. } if now < link.hang_at => return Some(link.hang_at),
+            Phase::Connecting { id, since } => {
+                self.links.remove(&id);
+                self.out.push(Output::Close { link: id });
+                self.attempt_hung(now, owner, since);
+            }
+            Phase::Down if now < link.retry_at => return Some(link.retry_at),
+            Phase::Down => {}
+        }
+        self.open(now, owner, pace)
+    }
+
+    fn attempt_hung(&mut self, now: Time, owner: LinkOwner, since: Time) {
+        if let Some(link) = self.link_mut(owner) {
+            link.phase = Phase::Down;
+            link.hung = link.hung.saturating_add(1);
+            link.refused = false;
+        }
+        self.silent_from(now, owner, since);
+    }
+
+    /// Starts an attempt; says when it counts as hanging.
+    fn open(&mut self, now: Time, owner: LinkOwner, pace: Span) -> Option<Time> {
+        let addr = self.addr_of(owner)?;
+        self.link_ids += 1;
+        let id = LinkId(self.link_ids);
+        let link = self.link_mut(owner)?;
+        let hang_limit = pace.max(Span(SHORTEST_HANG.0 << link.hung.min(5))).min(SLOWEST);
+        link.phase = Phase::Connecting { id, since: now };
+        link.retry_at = now + pace;
+        link.hang_at = now + hang_limit;
+        let hang_at = link.hang_at;
+        self.links.insert(id, owner);
+        self.out.push(Output::Connect { link: id, addr });
+        Some(hang_at)
+    }
+
+    /// A connection is established: introduce ourselves and see whether the other side lives.
+    pub(super) fn on_link_up(&mut self, now: Time, id: LinkId, local: IpAddr) {
+        let Some(owner) = self.owner(id) else { return };
+        let Some(link) = self.link_mut(owner) else { return };
+        link.phase = Phase::Up { id, since: now, local };
+        link.hung = 0;
+        link.refused = false;
+        link.heard = now;
+        self.authenticate(owner);
+        let role = if matches!(owner, LinkOwner::NodeEvents(_)) { "pubsub" } else { "cmd" };
+        let me: String = self.globals.my_id.chars().take(8).collect();
+        let name = Arc::from(format!("sentinel-{me}-{role}"));
+        self.send(owner, Request::SetName(name), Expect::Nothing);
+        match owner {
+            LinkOwner::NodeCommand(node) => self.greet_node(now, node),
+            LinkOwner::NodeEvents(node) => {
+                self.send(owner, Request::Subscribe, Expect::Subscribe);
+                self.beat_node(now, node);
+            }
+            LinkOwner::Peer(peer) => self.greet_peer(now, peer),
+        }
+    }
+
+    fn authenticate(&mut self, owner: LinkOwner) {
+        let master = match owner {
+            LinkOwner::NodeCommand(node) | LinkOwner::NodeEvents(node) => {
+                self.nodes.get(&node).and_then(|node| self.masters.get(&node.master))
+            }
+            LinkOwner::Peer(_) => None,
+        };
+        let (user, pass) = match (master, owner) {
+            (Some(master), _) => (master.settings.auth_user.clone(), master.settings.auth_pass.clone()),
+            (None, LinkOwner::Peer(_)) => match &self.globals.sentinel_pass {
+                Some(pass) => (self.globals.sentinel_user.clone(), Some(pass.clone())),
+                None => (None, self.globals.requirepass.clone()),
+            },
+            (None, LinkOwner::NodeCommand(_) | LinkOwner::NodeEvents(_)) => return,
+        };
+        if let Some(pass) = pass {
+            self.send(owner, Request::Auth { user, pass }, Expect::Nothing);
+        }
+    }
+
+    fn greet_node(&mut self, now: Time, id: NodeId) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.vitals.last_ping = None;
+            node.next_info = now;
+            node.next_hello = now;
+        }
+        self.beat_node(now, id);
+        self.link_changed(now, LinkOwner::NodeCommand(id));
+    }
+
+    fn greet_peer(&mut self, now: Time, id: PeerId) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.vitals.last_ping = None;
+            peer.next_hello = now;
+            peer.kin = Kin::Unknown;
+        }
+        let hello = ["1", "HELLO", &self.globals.my_id].map(Arc::from).to_vec();
+        self.send(LinkOwner::Peer(id), Request::Vigia(hello), Expect::VigiaHello);
+        self.beat_peer(now, id);
+        self.link_changed(now, LinkOwner::Peer(id));
+    }
+
+    /// A connection could not be made, or ended without our doing.
+    pub(super) fn on_link_down(&mut self, now: Time, id: LinkId, cause: DownCause) {
+        let Some(owner) = self.links.remove(&id) else { return };
+        let Some(link) = self.link_mut(owner) else { return };
+        link.phase = Phase::Down;
+        link.pending.clear();
+        link.refused = cause == DownCause::Refused;
+        if cause != DownCause::Local {
+            self.silent_from(now, owner, now);
+        }
+        match owner {
+            LinkOwner::NodeCommand(node) => {
+                if let Some(node) = self.nodes.get_mut(&node) {
+                    node.vitals.ping_sent = None;
+                    node.info_sent = None;
+                }
+                self.connect_node(now, node);
+            }
+            LinkOwner::NodeEvents(node) => self.connect_node(now, node),
+            LinkOwner::Peer(peer) => {
+                if let Some(peer) = self.peers.get_mut(&peer) {
+                    peer.vitals.ping_sent = None;
+                }
+                self.forget_asked(peer);
+                self.connect_peer(now, peer);
+            }
+        }
+        self.link_changed(now, owner);
+    }
+
+    /// The command connection is gone since `since`: silence counts from there at the latest.
+    fn silent_from(&mut self, now: Time, owner: LinkOwner, since: Time) {
+        let vitals = match owner {
+            LinkOwner::NodeCommand(node) => self.nodes.get_mut(&node).map(|node| &mut node.vitals),
+            LinkOwner::Peer(peer) => self.peers.get_mut(&peer).map(|peer| &mut peer.vitals),
+            LinkOwner::NodeEvents(_) => None,
+        };
+        let Some(vitals) = vitals else { return };
+        vitals.silent_since.get_or_insert(since);
+        match owner {
+            LinkOwner::NodeCommand(node) => self.review_down(now, node),
+            LinkOwner::Peer(peer) => self.review_peer_down(now, peer),
+            LinkOwner::NodeEvents(_) => {}
+        }
+    }
+
+    /// Closes a connection that hangs and opens a fresh one at once. Silence goes on counting.
+    pub(super) fn replace_link(&mut self, now: Time, owner: LinkOwner) {
+        let Some(link) = self.link_mut(owner) else { return };
+        let Some(id) = link.id() else { return };
+        link.phase = Phase::Down;
+        link.pending.clear();
+        link.retry_at = now;
+        self.links.remove(&id);
+        self.out.push(Output::Close { link: id });
+        match owner {
+            LinkOwner::NodeCommand(node) => {
+                if let Some(node) = self.nodes.get_mut(&node) {
+                    node.vitals.ping_sent = None;
+                    node.info_sent = None;
+                }
+                self.connect_node(now, node);
+            }
+            LinkOwner::NodeEvents(node) => self.connect_node(now, node),
+            LinkOwner::Peer(peer) => {
+                if let Some(peer) = self.peers.get_mut(&peer) {
+                    peer.vitals.ping_sent = None;
+                }
+                self.forget_asked(peer);
+                self.connect_peer(now, peer);
+            }
+        }
+    }
+
+    /// Sends a request and remembers what its reply will mean. Without a connection it is dropped.
+    pub(super) fn send(&mut self, owner: LinkOwner, request: Request, expect: Expect) {
+        let renames = self.renames(owner);
+        let Some(link) = self.link_mut(owner) else { return };
+        let Some(id) = link.up() else { return };
+        link.pending.push_back(expect);
+        self.out.push(Output::Send { link: id, request, renames });
+    }
+
+    /// Renamed commands: those of the node's master; for a peer those of the first master that has
+    /// any, since the link is shared. Source: spec 01, section 5.4.
+    fn renames(&self, owner: LinkOwner) -> Option<Renames> {
+        let of = |id: &MasterId| {
+            let renames = &self.masters.get(id)?.settings.renames;
+            (!renames.is_empty()).then(|| renames.clone())
+        };
+        match owner {
+            LinkOwner::NodeCommand(node) | LinkOwner::NodeEvents(node) => of(&self.nodes.get(&node)?.master),
+            LinkOwner::Peer(peer) => self.peers.get(&peer)?.masters.iter().find_map(of),
+        }
+    }
+
+    pub(super) fn link(&self, owner: LinkOwner) -> Option<&Link> {
+        match owner {
+            LinkOwner::NodeCommand(node) => self.nodes.get(&node).map(|node| &node.cmd),
+            LinkOwner::NodeEvents(node) => self.nodes.get(&node).map(|node| &node.sub),
+            LinkOwner::Peer(peer) => self.peers.get(&peer).map(|peer| &peer.cmd),
+        }
+    }
+
+    pub(super) fn link_mut(&mut self, owner: LinkOwner) -> Option<&mut Link> {
+        match owner {
+            LinkOwner::NodeCommand(node) => self.nodes.get_mut(&node).map(|node| &mut node.cmd),
+            LinkOwner::NodeEvents(node) => self.nodes.get_mut(&node).map(|node| &mut node.sub),
+            LinkOwner::Peer(peer) => self.peers.get_mut(&peer).map(|peer| &mut peer.cmd),
+        }
+    }
+
+    fn addr_of(&self, owner: LinkOwner) -> Option<super::ids::Addr> {
+        match owner {
+            LinkOwner::NodeCommand(node) | LinkOwner::NodeEvents(node) => {
+                self.nodes.get(&node).map(|node| node.addr.clone())
+            }
+            LinkOwner::Peer(peer) => self.peers.get(&peer).map(|peer| peer.addr.clone()),
+        }
+    }
+
+    /// What hangs on a connection being there: an election's reach, a takeover.
+    fn link_changed(&mut self, now: Time, owner: LinkOwner) {
+        match owner {
+            LinkOwner::Peer(peer) => self.peer_link_changed(now, peer),
+            LinkOwner::NodeCommand(node) => {
+                let master = self.nodes.get(&node).map(|node| node.master);
+                if let Some(master) = master {
+                    self.node_link_changed(now, master, node);
+                }
+            }
+            LinkOwner::NodeEvents(_) => {}
+        }
+    }
+
+    /// The sentinels of a master that are connected.
+    pub(super) fn connected_sentinels(&self, id: MasterId) -> Vec<(RunId, PeerId)> {
+        let sentinels = self.masters.get(&id).map(|m| &m.sentinels).into_iter().flatten();
+        let up = |peer: &PeerId| self.peers.get(peer).is_some_and(|p| p.cmd.up().is_some());
+        sentinels.filter(|(_, s)| up(&s.peer)).map(|(id, s)| (id.clone(), s.peer)).collect()
+    }
+}

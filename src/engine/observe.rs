@@ -1,0 +1,140 @@
+//! What INFO of a data node changes. Source: spec 04, section 5.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::event::Kind;
+use super::failover::Failover;
+use super::ids::Addr;
+use super::info::{self, Info, Role};
+use super::instance::{MasterId, NodeId};
+use super::time::Time;
+
+/// How many replication ids of a group are remembered.
+const LINEAGE: usize = 8;
+
+impl Engine {
+    /// Takes in an INFO text.
+    pub(super) fn on_info(&mut self, now: Time, id: NodeId, text: &str) {
+        let info = info::parse(text);
+        if let Some(run_id) = info.run_id {
+            self.note_run_id(now, id, run_id);
+        }
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let (master, role) = (node.master, node.role);
+        node.info_at = Some(now);
+        note_fields(node, now, &info);
+        let changed = info.role.filter(|reported| *reported != node.reported);
+        if let Some(reported) = changed {
+            node.reported = reported;
+            node.reported_since = now;
+        }
+        if role == Role::Master {
+            self.discover(now, master, &info.replicas);
+            self.note_lineage(master, &info);
+        }
+        if let Some(reported) = changed {
+            let kind = if reported == role { Kind::RoleChange } else { Kind::RoleMismatch };
+            self.emit_node(id, kind, format!(" new reported role is {}", reported.as_str()));
+        }
+        self.review_down(now, id);
+        self.act_on_info(now, master, id);
+    }
+
+    fn act_on_info(&mut self, now: Time, master: MasterId, id: NodeId) {
+        let Some(node) = self.nodes.get(&id) else { return };
+        match (node.role, node.reported) {
+            (Role::Replica, Role::Master) => {
+                if !self.promotion_seen(now, master, id) {
+                    self.correct_claim(now, master, id);
+                }
+            }
+            (Role::Replica, Role::Replica) => {
+                self.reconf_progress(now, master, id);
+                self.correct_address(now, master, id);
+            }
+            (Role::Master, Role::Master) => self.reconf_changed(now, master),
+            (Role::Master, Role::Replica) => {}
+        }
+        let selecting =
+            self.masters.get(&master).is_some_and(|master| matches!(master.failover, Failover::Select(_)));
+        if selecting {
+            self.step_failover(now, master);
+        }
+    }
+
+    /// The replica that is being promoted says that it is a master.
+    fn promotion_seen(&mut self, now: Time, master: MasterId, id: NodeId) -> bool {
+        let Some(failover) = self.masters.get(&master).map(|m| &m.failover) else { return false };
+        if failover.promoted() != Some(id) {
+            return false;
+        }
+        if matches!(failover, Failover::WaitPromotion { .. }) {
+            self.promotion_verified(now, master);
+        }
+        true
+    }
+
+    /// Replicas are known from the INFO of masters only.
+    fn discover(&mut self, now: Time, id: MasterId, replicas: &[Addr]) {
+        let mut found = false;
+        for addr in replicas {
+            if !self.acceptable_host(&addr.host) {
+                continue;
+            }
+            let Some(node) = self.add_replica(now, id, addr.clone()) else { continue };
+            self.changed(Some(id));
+            self.publish_view(id);
+            self.emit_node(node, Kind::Slave, "");
+            found = true;
+        }
+        if found {
+            self.eligibility_changed(now, id);
+        }
+    }
+
+    /// Remembers whose history of writes this group has; a replica of another group never matches.
+    fn note_lineage(&mut self, id: MasterId, info: &Info<'_>) {
+        if info.role != Some(Role::Master) {
+            return;
+        }
+        let Some(master) = self.masters.get_mut(&id) else { return };
+        for replid in [info.replid2, info.replid].into_iter().flatten() {
+            if !master.lineage.iter().any(|known| &**known == replid) {
+                master.lineage.push_back(Arc::from(replid));
+            }
+        }
+        while master.lineage.len() > LINEAGE {
+            master.lineage.pop_front();
+        }
+    }
+}
+
+fn note_fields(node: &mut super::instance::Node, now: Time, info: &Info<'_>) {
+    let replica = &mut node.replica;
+    replica.link_down_ms = info.link_down_ms;
+    if let Some((host, port)) = info.master {
+        let same = replica.master.as_ref().is_some_and(|known| &*known.host == host && known.port == port);
+        if !same {
+            replica.master = Some(Addr::new(host, port));
+            replica.master_since = now;
+        }
+    }
+    if info.role == Some(Role::Replica) {
+        replica.link_up = info.link_up;
+        replica.offset = info.offset.unwrap_or(replica.offset);
+        replica.announced = info.announced.unwrap_or(replica.announced);
+        if node.reported != Role::Replica {
+            replica.master_since = now;
+        }
+    }
+    replica.priority = info.priority.unwrap_or(replica.priority);
+    remember(&mut node.replid, info.replid);
+    remember(&mut node.replid2, info.replid2);
+}
+
+fn remember(known: &mut Option<Arc<str>>, seen: Option<&str>) {
+    if known.as_deref() != seen {
+        *known = seen.map(Arc::from);
+    }
+}

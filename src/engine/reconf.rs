@@ -1,0 +1,355 @@
+//! Pointing nodes at the master in force: the job after a failover, and corrections at any time.
+//!
+//! Source: spec 05, section 8; spec 04, section 5; DESIGN section 3 "Announcement", "Afterwards"; S6.
+
+use super::Engine;
+use super::LinkOwner;
+use super::beat::{INFO_PERIOD, PUBLISH_PERIOD};
+use super::election::rank_of;
+use super::event::Kind;
+use super::failover::Failover;
+use super::ids::Addr;
+use super::info::Role;
+use super::instance::{Expect, Kin, MasterId, NodeId, Reconf};
+use super::output::Request;
+use super::reply::Reply;
+use super::schedule::Wake;
+use super::time::{Span, Time};
+
+/// `slave-reconf-timeout`.
+const RECONF_TIMEOUT: Span = Span::secs(10);
+/// Pause between two looks at replicas that are being reconfigured, at first and later on.
+const FAST_LOOK: Span = Span::ms(50);
+const SLOW_LOOK: Span = Span::ms(500);
+/// How long the looks stay fast.
+const FAST_FOR: Span = Span::secs(2);
+/// A node that claims to be a master is left alone for so long, since another leader may just have
+/// promoted it (redis#1445): 4 × publish-period.
+const GRACE: Span = Span(4 * PUBLISH_PERIOD.0);
+/// How long the leader of a failover may act on its own word alone.
+const LEADERS_WORD: Span = Span::secs(10);
+/// A leader that stalled for longer than this must ask the others first.
+const LONGEST_STALL: Span = Span::secs(1);
+/// Pause between two corrections of one node.
+const CORRECTION_PAUSE: Span = Span::secs(2);
+
+impl Engine {
+    /// Sends the transaction that changes a node's master; its replies are read.
+    /// Source: spec 05, section 7.
+    pub(super) fn send_transaction(&mut self, id: NodeId, slaveof: Request) {
+        let owner = LinkOwner::NodeCommand(id);
+        self.send(owner, Request::Multi, Expect::Queued("MULTI"));
+        self.send(owner, slaveof, Expect::Queued("SLAVEOF"));
+        self.send(owner, Request::ConfigRewrite, Expect::Queued("CONFIG REWRITE"));
+        self.send(owner, Request::KillNormal, Expect::Queued("CLIENT KILL TYPE normal"));
+        self.send(owner, Request::KillPubsub, Expect::Queued("CLIENT KILL TYPE pubsub"));
+        self.send(owner, Request::Exec, Expect::Exec);
+    }
+
+    /// A command of the transaction was not queued: EXEC will refuse the whole.
+    pub(super) fn on_queued(&mut self, _now: Time, id: NodeId, word: &str, reply: &Reply<'_>) {
+        if let Reply::Error(error) = reply {
+            self.command_refused(id, word, error);
+        }
+    }
+
+    /// The outcome of the transaction, one reply for each command.
+    pub(super) fn on_exec(&mut self, now: Time, id: NodeId, reply: &Reply<'_>) {
+        const WORDS: [&str; 4] =
+            ["SLAVEOF", "CONFIG REWRITE", "CLIENT KILL TYPE normal", "CLIENT KILL TYPE pubsub"];
+        let mut refused = None;
+        match reply {
+            Reply::Array(results) => {
+                for (word, result) in WORDS.iter().zip(results) {
+                    if let Reply::Error(error) = result {
+                        self.command_refused(id, word, error);
+                        if *word == "SLAVEOF" {
+                            refused = Some((*error).to_owned());
+                        }
+                    }
+                }
+            }
+            Reply::Error(error) => refused = Some((*error).to_owned()),
+            Reply::Status(_) | Reply::Integer(_) | Reply::Bulk(_) | Reply::Nil => {
+                refused = Some("unexpected reply to EXEC".to_owned());
+            }
+        }
+        if let Some(why) = refused {
+            self.transaction_refused(now, id, &why);
+        }
+        self.info_now(now, id);
+    }
+
+    fn transaction_refused(&mut self, now: Time, id: NodeId, why: &str) {
+        let Some(master) = self.nodes.get(&id).map(|node| node.master) else { return };
+        let Some(entry) = self.masters.get(&master) else { return };
+        if entry.failover.promoted() == Some(id) && matches!(entry.failover, Failover::WaitPromotion { .. }) {
+            self.promotion_refused(now, master, id, why);
+        }
+    }
+
+    /// Starts the reconfiguration of the replicas. In a manual failover the old master, which still
+    /// takes writes, comes first; in any failover it does not count against `parallel-syncs`.
+    pub(super) fn start_job(&mut self, now: Time, id: MasterId, forced: bool) {
+        if forced && let Some(old) = self.retired_node(id) {
+            self.reconfigure(now, id, old);
+        }
+        self.step_job(now, id);
+    }
+
+    fn retired_node(&self, id: MasterId) -> Option<NodeId> {
+        let replicas = self.masters.get(&id)?.replicas.values();
+        replicas.copied().find(|node| {
+            self.nodes
+                .get(node)
+                .is_some_and(|n| n.retired.is_some() && n.cmd.up().is_some() && n.sdown.is_none())
+        })
+    }
+
+    /// Something about a replica or the new master changed: the job may go on.
+    pub(super) fn reconf_changed(&mut self, now: Time, id: MasterId) {
+        if self.masters.get(&id).is_some_and(|master| master.job.is_some()) {
+            self.step_job(now, id);
+        }
+    }
+
+    /// Goes on with the reconfiguration: `parallel-syncs` replicas at a time.
+    pub(super) fn step_job(&mut self, now: Time, id: MasterId) {
+        let Some(master) = self.masters.get(&id) else { return };
+        let Some(started) = master.job.as_ref().map(|job| job.started) else { return };
+        if self.stalls.longest(started) > LONGEST_STALL {
+            self.end_job(id);
+            return;
+        }
+        let deadline = started + Span::from(master.settings.failover_timeout);
+        let replicas: Vec<NodeId> = master.replicas.values().copied().collect();
+        for replica in &replicas {
+            self.expire_sent(now, *replica);
+        }
+        self.feed_job(now, id, &replicas);
+        let open = replicas.iter().filter_map(|replica| self.nodes.get(replica));
+        let open = open.filter(|node| node.reconf != Reconf::Done && node.sdown.is_none()).count();
+        if now >= deadline && open > 0 {
+            self.emit(id, Kind::FailoverEndForTimeout, "");
+            self.last_effort(id, &replicas);
+            self.end_job(id);
+        } else if open == 0 {
+            self.end_job(id);
+        } else {
+            let pause = if now.since(started) < FAST_FOR { FAST_LOOK } else { SLOW_LOOK };
+            self.schedule.set(Wake::Reconf(id), (now + pause).min(deadline).max(now + Span(1)));
+        }
+    }
+
+    /// The timer of the job: read those that are on their way, then go on.
+    pub(super) fn look_at_job(&mut self, now: Time, id: MasterId) {
+        let replicas: Vec<NodeId> =
+            self.masters.get(&id).map(|m| m.replicas.values().copied().collect()).unwrap_or_default();
+        for replica in replicas {
+            let under_way = self.nodes.get(&replica).map(|node| node.reconf);
+            if matches!(under_way, Some(Reconf::Sent(_) | Reconf::InProgress)) {
+                self.info_now(now, replica);
+            }
+        }
+        self.step_job(now, id);
+    }
+
+    fn feed_job(&mut self, now: Time, id: MasterId, replicas: &[NodeId]) {
+        let Some(master) = self.masters.get(&id) else { return };
+        let parallel = master.settings.parallel_syncs as usize;
+        let running = |engine: &Self| {
+            let nodes = replicas.iter().filter_map(|replica| engine.nodes.get(replica));
+            let counted = nodes.filter(|node| node.retired.is_none());
+            counted.filter(|node| matches!(node.reconf, Reconf::Sent(_) | Reconf::InProgress)).count()
+        };
+        for replica in replicas {
+            let Some(node) = self.nodes.get(replica) else { continue };
+            if node.reconf != Reconf::None || node.cmd.up().is_none() || node.sdown.is_some() {
+                continue;
+            }
+            if node.retired.is_some() || running(self) < parallel {
+                self.reconfigure(now, id, *replica);
+            }
+        }
+    }
+
+    fn reconfigure(&mut self, now: Time, id: MasterId, replica: NodeId) {
+        let Some(addr) = self.master_ref(id).map(|master| master.addr) else { return };
+        self.send_transaction(replica, Request::SlaveOf(addr));
+        if let Some(node) = self.nodes.get_mut(&replica) {
+            node.reconf = Reconf::Sent(now);
+            node.corrected = Some(now);
+        }
+        self.emit_node(replica, Kind::SlaveReconfSent, "");
+    }
+
+    /// A replica that did not react for 10 s is not waited for any more.
+    fn expire_sent(&mut self, now: Time, replica: NodeId) {
+        let Some(node) = self.nodes.get_mut(&replica) else { return };
+        if let Reconf::Sent(at) = node.reconf
+            && now.since(at) > RECONF_TIMEOUT
+        {
+            node.reconf = Reconf::Done;
+            self.emit_node(replica, Kind::SlaveReconfSentTimeout, "");
+        }
+    }
+
+    fn last_effort(&mut self, id: MasterId, replicas: &[NodeId]) {
+        let Some(addr) = self.master_ref(id).map(|master| master.addr) else { return };
+        for replica in replicas {
+            let Some(node) = self.nodes.get(replica) else { continue };
+            if matches!(node.reconf, Reconf::None | Reconf::InProgress) && node.cmd.up().is_some() {
+                self.emit_node(*replica, Kind::SlaveReconfSentBe, "");
+                self.send_transaction(*replica, Request::SlaveOf(addr.clone()));
+            }
+        }
+    }
+
+    fn end_job(&mut self, id: MasterId) {
+        let Some(master) = self.masters.get_mut(&id) else { return };
+        master.job = None;
+        let replicas: Vec<NodeId> = master.replicas.values().copied().collect();
+        for replica in replicas {
+            if let Some(node) = self.nodes.get_mut(&replica) {
+                node.reconf = Reconf::None;
+            }
+        }
+        self.schedule.cancel(Wake::Reconf(id));
+        self.emit(id, Kind::FailoverEnd, "");
+    }
+
+    /// Progress of a replica that was told to follow the new master.
+    pub(super) fn reconf_progress(&mut self, now: Time, id: MasterId, replica: NodeId) {
+        let Some(addr) = self.master_ref(id).map(|master| master.addr) else { return };
+        let Some(node) = self.nodes.get_mut(&replica) else { return };
+        if node.points_at(&addr) {
+            node.retired = None;
+        }
+        if matches!(node.reconf, Reconf::Sent(_)) && node.points_at(&addr) {
+            node.reconf = Reconf::InProgress;
+            self.emit_node(replica, Kind::SlaveReconfInprog, "");
+        }
+        let Some(node) = self.nodes.get_mut(&replica) else { return };
+        if node.reconf == Reconf::InProgress && node.follows(&addr) {
+            node.reconf = Reconf::Done;
+            self.emit_node(replica, Kind::SlaveReconfDone, "");
+            self.reconf_changed(now, id);
+        }
+    }
+
+    /// A replica of ours says that it is a master.
+    pub(super) fn correct_claim(&mut self, now: Time, id: MasterId, replica: NodeId) {
+        let Some(node) = self.nodes.get(&replica) else { return };
+        let in_job = !matches!(node.reconf, Reconf::None);
+        if in_job || self.busy(id) || !self.may_correct(now, replica) || !self.looks_sane(now, id) {
+            return;
+        }
+        let since = node.reported_since;
+        let patient = now.since(since) > GRACE && node.down_began.is_none_or(|at| now.since(at) > GRACE);
+        let known_old = node.retired.is_some();
+        if patient || (known_old && (self.leaders_word(now, id, since) || self.all_agree(now, id, since))) {
+            self.correct(now, id, replica, Kind::ConvertToSlave);
+        }
+    }
+
+    /// A replica of ours follows somebody else.
+    pub(super) fn correct_address(&mut self, now: Time, id: MasterId, replica: NodeId) {
+        let Some(addr) = self.master_ref(id).map(|master| master.addr) else { return };
+        let Some(node) = self.nodes.get(&replica) else { return };
+        if node.points_at(&addr) || node.replica.master.is_none() || node.reconf != Reconf::None {
+            return;
+        }
+        if self.busy(id) || !self.may_correct(now, replica) || !self.looks_sane(now, id) {
+            return;
+        }
+        let Some(master) = self.masters.get(&id) else { return };
+        let timeout = Span::from(master.settings.failover_timeout);
+        let since = node.replica.master_since;
+        let patient = now.since(since) > timeout && node.down_began.is_none_or(|at| now.since(at) > timeout);
+        if patient || self.left_behind(now, id, since) {
+            self.correct(now, id, replica, Kind::FixSlaveConfig);
+        }
+    }
+
+    /// While a failover or its job runs, corrections are its business.
+    fn busy(&self, id: MasterId) -> bool {
+        self.masters.get(&id).is_none_or(|master| master.failover.in_progress() || master.job.is_some())
+    }
+
+    fn may_correct(&self, now: Time, replica: NodeId) -> bool {
+        let Some(node) = self.nodes.get(&replica) else { return false };
+        node.corrected.is_none_or(|at| now.since(at) > CORRECTION_PAUSE)
+            && node.cmd.up().is_some()
+            && node.sdown.is_none()
+    }
+
+    /// The leader of the failover itself, soon after it and without a stall of its own, knows that its
+    /// configuration is the newest. The new master must have said that it is one since then.
+    fn leaders_word(&self, now: Time, id: MasterId, since: Time) -> bool {
+        let Some(master) = self.masters.get(&id) else { return false };
+        let Some(node) = self.nodes.get(&master.node) else { return false };
+        let led = master.led_by.as_ref() == Some(&self.globals.my_id);
+        let began = node.reported_since;
+        let fresh = now.since(began) <= LEADERS_WORD && self.stalls.longest(began) <= LONGEST_STALL;
+        led && fresh && node.info_at.is_some_and(|at| at >= began) && since >= began
+    }
+
+    /// INFO of the master, read since `since`, says master, and a majority told since then that it
+    /// holds our configuration; one Vigía does it, by rank.
+    fn all_agree(&self, now: Time, id: MasterId, since: Time) -> bool {
+        let Some(master) = self.masters.get(&id) else { return false };
+        let read = self.nodes.get(&master.node).and_then(|node| node.info_at).is_some_and(|at| at >= since);
+        read && self.config_confirmed(now, id, since) && self.is_first(id)
+    }
+
+    /// Whether this sentinel is the best-ranked of the Vigía processes that are connected.
+    fn is_first(&self, id: MasterId) -> bool {
+        let connected = self.connected_sentinels(id);
+        let kin = connected
+            .iter()
+            .filter(|(_, peer)| self.peers.get(peer).is_some_and(|peer| peer.kin == Kin::Vigia));
+        rank_of(&self.globals.my_id, kin.map(|(run_id, _)| run_id)) == 0
+    }
+
+    /// A replica that its leader left behind: the leader is this sentinel (restarted) or gone, and
+    /// the others agree on the configuration. Replicas of a living leader are left to it.
+    fn left_behind(&self, now: Time, id: MasterId, since: Time) -> bool {
+        let Some(master) = self.masters.get(&id) else { return false };
+        let leader_here = master.led_by.as_ref().is_some_and(|leader| {
+            let peer = self.by_run_id.get(leader).and_then(|peer| self.peers.get(peer));
+            peer.is_some_and(|peer| peer.cmd.up().is_some())
+        });
+        let led_by_me = master.led_by.as_ref() == Some(&self.globals.my_id);
+        (led_by_me || !leader_here) && self.all_agree(now, id, since)
+    }
+
+    /// *Master looks sane*: it says that it is a master, is not down, and was read lately.
+    fn looks_sane(&self, now: Time, id: MasterId) -> bool {
+        let Some(master) = self.masters.get(&id) else { return false };
+        let Some(node) = self.nodes.get(&master.node) else { return false };
+        node.reported == Role::Master
+            && node.sdown.is_none()
+            && master.odown.is_none()
+            && node.info_at.is_some_and(|at| now.since(at) < Span(2 * INFO_PERIOD.0))
+    }
+
+    fn correct(&mut self, now: Time, id: MasterId, replica: NodeId, kind: Kind) {
+        let Some(addr) = self.master_ref(id).map(|master| master.addr) else { return };
+        if self.is_same_process(id, replica) {
+            return;
+        }
+        if let Some(node) = self.nodes.get_mut(&replica) {
+            node.corrected = Some(now);
+        }
+        self.emit_node(replica, kind, "");
+        self.send_transaction(replica, Request::SlaveOf(Addr::new(&addr.host, addr.port)));
+        self.info_now(now, replica);
+    }
+
+    /// A node that is the master under another address must not become a replica of itself.
+    fn is_same_process(&self, id: MasterId, replica: NodeId) -> bool {
+        let master = self.masters.get(&id).and_then(|master| self.nodes.get(&master.node));
+        let run_id = master.and_then(|node| node.run_id.as_ref());
+        run_id.is_some() && self.nodes.get(&replica).and_then(|node| node.run_id.as_ref()) == run_id
+    }
+}

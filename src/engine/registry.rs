@@ -1,0 +1,437 @@
+//! The only code that adds, removes and re-addresses masters, replicas and sentinels.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::durable::{MasterState, State};
+use super::event::{Event, Kind, MasterRef, Subject};
+use super::failover::{Candidacy, Failover};
+use super::ids::{Addr, Epoch, MasterName, RunId, Seq};
+use super::info::Role;
+use super::instance::{Link, Master, MasterId, Node, NodeId, Peer, PeerId, Phase, Reconf, Sentinel};
+use super::output::Output;
+use super::schedule::Wake;
+use super::settings::MasterSettings;
+use super::time::Time;
+use super::view::{MasterView, Status};
+use super::{Engine, LinkOwner};
+
+impl Engine {
+    /// Starts to watch a master with everything that is known of it.
+    pub(super) fn add_master(&mut self, now: Time, state: MasterState) -> MasterId {
+        let id = MasterId(self.next_id());
+        let node = self.add_node(now, Node::new(id, Role::Master, state.addr, now));
+        let known: BTreeSet<RunId> = state.sentinels.iter().map(|(run_id, _)| run_id.clone()).collect();
+        let voters: BTreeSet<RunId> = known.iter().cloned().chain(state.voters).collect();
+        let heard_since_reset = (voters != known).then(|| known.clone());
+        let master = Master {
+            name: state.name.clone(),
+            settings: state.settings,
+            node,
+            replicas: BTreeMap::new(),
+            sentinels: BTreeMap::new(),
+            config_epoch: state.config_epoch,
+            leader_epoch: state.leader_epoch,
+            leader: state.leader.clone(),
+            durable_vote: (state.leader, state.leader_epoch),
+            voters,
+            heard_since_reset,
+            voter_hint: 0,
+            odown: None,
+            ask_round: 0,
+            failover: Failover::None,
+            candidacy: Candidacy::default(),
+            job: None,
+            led_by: None,
+            seq: Seq(0),
+            lineage: VecDeque::new(),
+            view: None,
+        };
+        self.masters.insert(id, master);
+        self.by_name.insert(state.name, id);
+        self.index_addr(node, id);
+        for addr in state.replicas {
+            self.add_replica(now, id, addr);
+        }
+        for (run_id, addr) in state.sentinels {
+            self.add_sentinel(now, id, run_id, addr);
+        }
+        self.review_down(now, node);
+        id
+    }
+
+    /// Forgets a master, its replicas, and the sentinels that no other master shares.
+    pub(super) fn remove_master(&mut self, id: MasterId) {
+        self.forget_replicas(id);
+        self.forget_sentinels(id);
+        let Some(master) = self.masters.remove(&id) else { return };
+        self.unindex_addr(master.node, id);
+        self.remove_node(master.node);
+        self.by_name.remove(&master.name);
+        for wake in [Wake::Ask(id), Wake::Candidacy(id), Wake::Failover(id), Wake::Reconf(id)] {
+            self.schedule.cancel(wake);
+        }
+        self.out.push(Output::ViewGone(master.name));
+    }
+
+    /// Adds a replica of `master` unless one has this address; says whether it is new.
+    pub(super) fn add_replica(&mut self, now: Time, id: MasterId, addr: Addr) -> Option<NodeId> {
+        let master = self.masters.get(&id)?;
+        let name: Arc<str> = Arc::from(addr.to_string());
+        let is_master = self.nodes.get(&master.node).is_some_and(|node| node.addr.same_as(&addr));
+        if is_master || master.replicas.contains_key(&name) {
+            return None;
+        }
+        let node = self.add_node(now, Node::new(id, Role::Replica, addr, now));
+        self.masters.get_mut(&id)?.replicas.insert(name, node);
+        self.review_down(now, node);
+        Some(node)
+    }
+
+    /// Forgets all replicas of a master.
+    pub(super) fn forget_replicas(&mut self, id: MasterId) {
+        let Some(master) = self.masters.get_mut(&id) else { return };
+        for node in std::mem::take(&mut master.replicas).into_values() {
+            self.remove_node(node);
+        }
+    }
+
+    /// Adds a sentinel of a master; the process is shared with other masters by its run id.
+    pub(super) fn add_sentinel(
+        &mut self,
+        now: Time,
+        id: MasterId,
+        run_id: RunId,
+        addr: Addr,
+    ) -> Option<PeerId> {
+        let peer = match self.by_run_id.get(&run_id) {
+            Some(peer) => *peer,
+            None => {
+                let peer = PeerId(self.next_id());
+                self.peers.insert(peer, Peer::new(run_id.clone(), addr, now));
+                self.by_run_id.insert(run_id.clone(), peer);
+                peer
+            }
+        };
+        self.peers.get_mut(&peer)?.masters.insert(id);
+        let master = self.masters.get_mut(&id)?;
+        master.sentinels.insert(run_id.clone(), Sentinel::new(peer, now));
+        master.voters.insert(run_id);
+        self.connect_peer(now, peer);
+        self.review_peer_down(now, peer);
+        Some(peer)
+    }
+
+    /// Forgets one sentinel of one master; the process too when no other master shares it.
+    pub(super) fn remove_sentinel(&mut self, id: MasterId, run_id: &RunId) {
+        let Some(sentinel) = self.masters.get_mut(&id).and_then(|m| m.sentinels.remove(run_id)) else {
+            return;
+        };
+        let Some(peer) = self.peers.get_mut(&sentinel.peer) else { return };
+        peer.masters.remove(&id);
+        if peer.masters.is_empty() {
+            self.close_peer_link(sentinel.peer);
+            self.peers.remove(&sentinel.peer);
+            self.by_run_id.remove(run_id);
+            for wake in [
+                Wake::PeerBeat(sentinel.peer),
+                Wake::PeerConnect(sentinel.peer),
+                Wake::PeerDown(sentinel.peer),
+            ] {
+                self.schedule.cancel(wake);
+            }
+        }
+    }
+
+    /// Forgets all sentinels of a master. The voter set stays (S10).
+    pub(super) fn forget_sentinels(&mut self, id: MasterId) {
+        let known: Vec<RunId> =
+            self.masters.get(&id).map(|m| m.sentinels.keys().cloned().collect()).unwrap_or_default();
+        for run_id in known {
+            self.remove_sentinel(id, &run_id);
+        }
+    }
+
+    /// Makes `addr` the master. The node keeps its links; the old master becomes a replica, as do
+    /// all nodes known before. Source: spec 05, section 9.
+    ///
+    /// Differs: stock creates every entry anew and so forgets what it knew of the replicas.
+    pub(super) fn switch_master(&mut self, now: Time, id: MasterId, addr: &Addr, epoch: Epoch) {
+        let Some(master) = self.masters.get(&id) else { return };
+        let old = master.node;
+        let old_epoch = master.config_epoch;
+        let found = master.replicas.iter().find(|(_, node)| self.nodes[*node].addr.same_as(addr));
+        let found = found.map(|(name, node)| (name.clone(), *node));
+        let new = match &found {
+            Some((_, node)) => *node,
+            None => self.add_node(now, Node::new(id, Role::Master, addr.clone(), now)),
+        };
+        self.unindex_addr(old, id);
+        self.retire(now, old, old_epoch);
+        self.take_office(now, new);
+        let old_name = self.nodes.get(&old).map(|node| node.name.clone());
+        let Some(master) = self.masters.get_mut(&id) else { return };
+        if let Some((name, _)) = found {
+            master.replicas.remove(&name);
+        }
+        if let Some(name) = old_name {
+            master.replicas.insert(name, old);
+        }
+        master.node = new;
+        master.config_epoch = epoch;
+        master.odown = None;
+        master.failover = Failover::None;
+        master.candidacy = Candidacy::default();
+        master.job = None;
+        master.voter_hint = 0;
+        for sentinel in master.sentinels.values_mut() {
+            sentinel.master_down = false;
+        }
+        self.index_addr(new, id);
+        for wake in [Wake::Ask(id), Wake::Candidacy(id), Wake::Failover(id), Wake::Reconf(id)] {
+            self.schedule.cancel(wake);
+        }
+    }
+
+    fn retire(&mut self, now: Time, old: NodeId, epoch: Epoch) {
+        let Some(node) = self.nodes.get_mut(&old) else { return };
+        node.role = Role::Replica;
+        node.name = Arc::from(node.addr.to_string());
+        node.reported = Role::Replica;
+        node.reported_since = now;
+        node.replica.master = None;
+        node.replica.link_up = false;
+        node.replica.master_since = now;
+        node.sdown = None;
+        node.rebooted = None;
+        node.reconf = Reconf::None;
+        node.retired = Some(epoch);
+    }
+
+    fn take_office(&mut self, now: Time, new: NodeId) {
+        let Some(node) = self.nodes.get_mut(&new) else { return };
+        node.role = Role::Master;
+        node.reported = Role::Master;
+        node.reported_since = now;
+        node.sdown = None;
+        node.down_began = None;
+        node.rebooted = None;
+        node.reconf = Reconf::None;
+        node.refused = None;
+        node.retired = None;
+    }
+
+    fn add_node(&mut self, now: Time, node: Node) -> NodeId {
+        let id = NodeId(self.next_id());
+        self.nodes.insert(id, node);
+        self.connect_node(now, id);
+        id
+    }
+
+    pub(super) fn remove_node(&mut self, id: NodeId) {
+        self.close_node_links(id);
+        self.nodes.remove(&id);
+        for wake in [Wake::Beat(id), Wake::Connect(id), Wake::Down(id)] {
+            self.schedule.cancel(wake);
+        }
+    }
+
+    /// Ends both links of a data node on purpose: that starts no clock.
+    pub(super) fn close_node_links(&mut self, id: NodeId) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let links = [reset(&mut node.cmd), reset(&mut node.sub)];
+        node.vitals.ping_sent = None;
+        node.info_sent = None;
+        for link in links.into_iter().flatten() {
+            self.links.remove(&link);
+            self.out.push(Output::Close { link });
+        }
+    }
+
+    /// Ends the link to another sentinel on purpose.
+    pub(super) fn close_peer_link(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let link = reset(&mut peer.cmd);
+        peer.vitals.ping_sent = None;
+        if let Some(link) = link {
+            self.links.remove(&link);
+            self.out.push(Output::Close { link });
+        }
+        self.forget_asked(id);
+    }
+
+    /// The questions on a link that ended stay unanswered.
+    pub(super) fn forget_asked(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get(&id) else { return };
+        for master in &peer.masters {
+            if let Some(sentinel) =
+                self.masters.get_mut(master).and_then(|m| m.sentinels.get_mut(&peer.run_id))
+            {
+                sentinel.asked = false;
+            }
+        }
+    }
+
+    fn next_id(&mut self) -> u32 {
+        self.ids += 1;
+        self.ids
+    }
+
+    fn index_addr(&mut self, node: NodeId, id: MasterId) {
+        if let Some(node) = self.nodes.get(&node) {
+            self.by_addr.insert((node.addr.clone(), id));
+        }
+    }
+
+    fn unindex_addr(&mut self, node: NodeId, id: MasterId) {
+        if let Some(node) = self.nodes.get(&node) {
+            self.by_addr.remove(&(node.addr.clone(), id));
+        }
+    }
+
+    /// The first master in force at this address.
+    pub(super) fn master_at(&self, addr: &Addr) -> Option<MasterId> {
+        let from = (addr.clone(), MasterId(0));
+        let next = self.by_addr.range(from..).next();
+        next.filter(|(found, _)| found.same_as(addr)).map(|(_, id)| *id)
+    }
+
+    /// Publishes the view of a master if it changed.
+    pub(super) fn publish_view(&mut self, id: MasterId) {
+        if let Some(output) = self.fresh_view(id) {
+            self.out.push(output);
+        }
+    }
+
+    /// The view of a master as an output, if it changed.
+    pub(super) fn fresh_view(&mut self, id: MasterId) -> Option<Output> {
+        let master = self.masters.get(&id)?;
+        let node = self.nodes.get(&master.node)?;
+        let status = match (master.odown, node.sdown) {
+            (Some(_), _) => Status::Odown,
+            (None, Some(_)) => Status::Sdown,
+            (None, None) => Status::Ok,
+        };
+        let view = MasterView {
+            name: master.name.clone(),
+            addr: node.addr.clone(),
+            configured: node.addr.clone(),
+            status,
+            replicas: master.replicas.len(),
+            sentinels: master.sentinels.len() + 1,
+            config_epoch: master.config_epoch,
+        };
+        if master.view.as_deref() == Some(&view) {
+            return None;
+        }
+        let view = Arc::new(view);
+        self.masters.get_mut(&id)?.view = Some(view.clone());
+        Some(Output::View(view))
+    }
+
+    /// The durable state as it is now.
+    pub(super) fn state(&self) -> State {
+        let masters = self.by_name.values().filter_map(|id| self.master_state(*id)).collect();
+        State { globals: self.globals.clone(), current_epoch: self.current_epoch, masters }
+    }
+
+    fn master_state(&self, id: MasterId) -> Option<MasterState> {
+        let master = self.masters.get(&id)?;
+        let in_force = &self.nodes.get(&master.node)?.addr;
+        let (addr, config_epoch) = match master.failover.verified() {
+            Some((promoted, epoch)) => (&self.nodes.get(&promoted)?.addr, epoch),
+            None => (in_force, master.config_epoch),
+        };
+        let all = master.replicas.values().filter_map(|node| self.nodes.get(node)).map(|node| &node.addr);
+        let replicas = all.chain([in_force]).filter(|other| !other.same_as(addr)).cloned().collect();
+        let sentinels = master.sentinels.iter();
+        let sentinels =
+            sentinels.filter_map(|(id, s)| Some((id.clone(), self.peers.get(&s.peer)?.addr.clone())));
+        Some(MasterState {
+            name: master.name.clone(),
+            addr: addr.clone(),
+            settings: master.settings.clone(),
+            config_epoch,
+            leader_epoch: master.leader_epoch,
+            leader: master.leader.clone(),
+            replicas,
+            sentinels: sentinels.collect(),
+            voters: master.voters.iter().cloned().collect(),
+        })
+    }
+
+    /// The master of this name.
+    pub(super) fn named(&self, name: &MasterName) -> Option<MasterId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Name and address of a master, for events.
+    pub(super) fn master_ref(&self, id: MasterId) -> Option<MasterRef> {
+        let master = self.masters.get(&id)?;
+        Some(MasterRef { name: master.name.clone(), addr: self.nodes.get(&master.node)?.addr.clone() })
+    }
+
+    /// A data node as the subject of an event.
+    pub(super) fn node_subject(&self, id: NodeId) -> Option<Subject> {
+        let node = self.nodes.get(&id)?;
+        let master = self.master_ref(node.master)?;
+        Some(match node.role {
+            Role::Master => Subject::Master(master),
+            Role::Replica => Subject::Replica { name: node.name.clone(), addr: node.addr.clone(), master },
+        })
+    }
+
+    /// A sentinel of a master as the subject of an event.
+    pub(super) fn sentinel_subject(&self, id: MasterId, run_id: &RunId) -> Option<Subject> {
+        let peer = self.peers.get(&self.masters.get(&id)?.sentinels.get(run_id)?.peer)?;
+        let master = self.master_ref(id)?;
+        Some(Subject::Sentinel { run_id: run_id.clone(), addr: peer.addr.clone(), master })
+    }
+
+    /// An event about a master.
+    pub(super) fn master_event(&self, id: MasterId, kind: Kind, detail: impl Into<String>) -> Option<Event> {
+        Some(Event { kind, subject: Subject::Master(self.master_ref(id)?), detail: detail.into() })
+    }
+
+    /// Emits an event about a master.
+    pub(super) fn emit(&mut self, id: MasterId, kind: Kind, detail: impl Into<String>) {
+        let event = self.master_event(id, kind, detail);
+        self.out.extend(event.map(Output::Event));
+    }
+
+    /// Emits an event about a data node.
+    pub(super) fn emit_node(&mut self, id: NodeId, kind: Kind, detail: impl Into<String>) {
+        if let Some(subject) = self.node_subject(id) {
+            self.out.push(Output::Event(Event { kind, subject, detail: detail.into() }));
+        }
+    }
+
+    /// The owner of a link that is still in use.
+    pub(super) fn owner(&self, link: super::ids::LinkId) -> Option<LinkOwner> {
+        self.links.get(&link).copied()
+    }
+}
+
+/// Takes the connection out of a link.
+fn reset(link: &mut Link) -> Option<super::ids::LinkId> {
+    let id = link.id();
+    link.phase = Phase::Down;
+    link.pending.clear();
+    link.retry_at = Time::default();
+    id
+}
+
+/// A master as `SENTINEL MONITOR` makes it.
+pub(super) fn fresh_master(name: MasterName, addr: Addr, quorum: u32) -> MasterState {
+    MasterState {
+        name,
+        addr,
+        settings: MasterSettings::new(quorum),
+        config_epoch: Epoch(0),
+        leader_epoch: Epoch(0),
+        leader: None,
+        replicas: Vec::new(),
+        sentinels: Vec::new(),
+        voters: Vec::new(),
+    }
+}

@@ -1,0 +1,219 @@
+//! What `COMMAND` answers: the table of commands, written out.
+//!
+//! Source: spec 02, section 12; shapes compared with 7.0.15.
+
+use bytes::Bytes;
+
+use super::command::{Arg, Category, CommandSub, ListFilter, Spec, TABLE, find, listed};
+use super::help;
+use super::value::Value;
+use crate::engine::glob;
+
+/// The reply to `COMMAND ...`.
+pub fn reply(command: &CommandSub) -> Value {
+    match command {
+        CommandSub::All => Value::Array(top().map(info).collect()),
+        CommandSub::Count => Value::Integer(i64::try_from(top().count()).unwrap_or(i64::MAX)),
+        CommandSub::Docs(names) if names.is_empty() => Value::Map(top().map(named_docs).collect()),
+        CommandSub::Docs(names) => {
+            Value::Map(names.iter().filter_map(|name| find(name)).map(named_docs).collect())
+        }
+        CommandSub::GetKeys(argv) => keys(argv),
+        CommandSub::Help => help::command(),
+        CommandSub::Info(names) if names.is_empty() => Value::Array(top().map(info).collect()),
+        CommandSub::Info(names) => {
+            Value::Array(names.iter().map(|name| find(name).map_or(Value::NullBulk, info)).collect())
+        }
+        CommandSub::List(filter) => list(filter),
+    }
+}
+
+/// Names of the commands and sub-commands of an ACL category; `None` for a category that no
+/// command here has.
+pub fn in_category(category: &[u8]) -> Option<Vec<&'static str>> {
+    let category = category_named(category)?;
+    Some(listed().filter(|spec| spec.is_in(category)).map(|spec| spec.name).collect())
+}
+
+fn top() -> impl Iterator<Item = &'static Spec> {
+    TABLE.iter().filter(|spec| !spec.hidden)
+}
+
+/// Ten elements; there are no keys.
+fn info(spec: &'static Spec) -> Value {
+    let flags = spec.traits.flags.iter().map(|flag| Value::status(flag.name()));
+    let categories =
+        spec.traits.categories.iter().map(|category| Value::status(format!("@{}", category.name())));
+    let visible = spec.subs.iter().filter(|sub| !sub.hidden);
+    Value::Array(vec![
+        Value::bulk(spec.name),
+        Value::Integer(i64::from(spec.arity)),
+        Value::Set(flags.collect()),
+        Value::Integer(0),
+        Value::Integer(0),
+        Value::Integer(0),
+        Value::Set(categories.collect()),
+        Value::Set(spec.tips.iter().map(|tip| Value::bulk(*tip)).collect()),
+        Value::Set(Vec::new()),
+        Value::Set(visible.map(info).collect()),
+    ])
+}
+
+fn named_docs(spec: &'static Spec) -> (Value, Value) {
+    (Value::bulk(spec.name), docs(spec))
+}
+
+fn docs(spec: &'static Spec) -> Value {
+    let mut fields = vec![
+        ("summary", Value::bulk(spec.summary)),
+        ("since", Value::bulk(spec.since)),
+        ("group", Value::bulk(spec.group)),
+    ];
+    if !spec.complexity.is_empty() {
+        fields.push(("complexity", Value::bulk(spec.complexity)));
+    }
+    if let Some((since, replaced_by)) = spec.deprecated {
+        fields.push(("doc_flags", Value::Set(vec![Value::status("deprecated")])));
+        fields.push(("deprecated_since", Value::bulk(since)));
+        fields.push(("replaced_by", Value::bulk(replaced_by)));
+    }
+    if !spec.history.is_empty() {
+        let changes = spec.history.iter().map(|(version, what)| Value::words([*version, *what]));
+        fields.push(("history", Value::Set(changes.collect())));
+    }
+    if !spec.args.is_empty() {
+        fields.push(("arguments", arguments(spec.args)));
+    }
+    if !spec.subs.is_empty() {
+        let visible = spec.subs.iter().filter(|sub| !sub.hidden);
+        fields.push(("subcommands", Value::Map(visible.map(named_docs).collect())));
+    }
+    Value::map(fields)
+}
+
+fn arguments(args: &'static [Arg]) -> Value {
+    Value::Array(args.iter().map(argument).collect())
+}
+
+fn argument(arg: &'static Arg) -> Value {
+    let mut fields = vec![("name", Value::bulk(arg.name)), ("type", Value::bulk(arg.kind))];
+    for (key, value) in
+        [("token", arg.token), ("since", arg.since), ("deprecated_since", arg.deprecated_since)]
+    {
+        fields.extend(value.map(|value| (key, Value::bulk(value))));
+    }
+    let flags: Vec<Value> =
+        [("optional", arg.optional), ("multiple", arg.multiple), ("multiple_token", arg.multiple_token)]
+            .into_iter()
+            .filter(|(_, set)| *set)
+            .map(|(flag, _)| Value::status(flag))
+            .collect();
+    if !flags.is_empty() {
+        fields.push(("flags", Value::Set(flags)));
+    }
+    if !arg.args.is_empty() {
+        fields.push(("arguments", arguments(arg.args)));
+    }
+    Value::map(fields)
+}
+
+fn keys(argv: &[Bytes]) -> Value {
+    let known = argv.first().and_then(|name| find(name)).filter(|spec| spec.split().1.is_none());
+    let sub_known = |top: &&'static Spec| match argv.get(1) {
+        Some(sub) if !top.subs.is_empty() => top.sub(sub).is_some(),
+        Some(_) | None => true,
+    };
+    match known.filter(sub_known) {
+        Some(_) => Value::error("ERR The command has no key arguments"),
+        None => Value::error("ERR Invalid command specified"),
+    }
+}
+
+fn list(filter: &ListFilter) -> Value {
+    let names: Vec<&'static str> = match filter {
+        ListFilter::All => listed().map(|spec| spec.name).collect(),
+        ListFilter::Module => Vec::new(),
+        ListFilter::Category(category) => in_category(category).unwrap_or_default(),
+        ListFilter::Pattern(pattern) => {
+            let matching = listed().filter(|spec| glob::matches(pattern, spec.name.as_bytes(), true));
+            matching.map(|spec| spec.name).collect()
+        }
+    };
+    Value::words(names)
+}
+
+fn category_named(name: &[u8]) -> Option<Category> {
+    use Category::{Admin, Connection, Dangerous, Fast, PubSub, Slow};
+    let all = [PubSub, Admin, Fast, Slow, Dangerous, Connection];
+    all.into_iter().find(|category| category.name().as_bytes().eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Proto;
+    use crate::wire::command::{ClientCommand, parse};
+    use bytes::BytesMut;
+
+    fn ask(line: &str, proto: Proto) -> String {
+        let argv: Vec<Bytes> = line.split(' ').map(|word| Bytes::copy_from_slice(word.as_bytes())).collect();
+        let ClientCommand::Command(command) = parse(&argv).unwrap().command else { panic!("{line}") };
+        let value = reply(&command);
+        let mut out = BytesMut::new();
+        value.encode(proto, &mut out);
+        String::from_utf8(out.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn details_are_byte_for_byte_stocks() {
+        for (line, proto, expected) in [
+            (
+                "COMMAND INFO foo ping",
+                Proto::Resp2,
+                "*2\r\n$-1\r\n*10\r\n$4\r\nping\r\n:-1\r\n*1\r\n+fast\r\n:0\r\n:0\r\n:0\r\n*2\r\n+@fast\r\n+@connection\r\n*2\r\n$25\r\nrequest_policy:all_shards\r\n$29\r\nresponse_policy:all_succeeded\r\n*0\r\n*0\r\n",
+            ),
+            (
+                "COMMAND INFO CLIENT|list",
+                Proto::Resp3,
+                "*1\r\n*10\r\n$11\r\nclient|list\r\n:-2\r\n~4\r\n+admin\r\n+noscript\r\n+loading\r\n+stale\r\n:0\r\n:0\r\n:0\r\n~4\r\n+@admin\r\n+@slow\r\n+@dangerous\r\n+@connection\r\n~1\r\n$23\r\nnondeterministic_output\r\n~0\r\n~0\r\n",
+            ),
+            (
+                "COMMAND DOCS sentinel|masters",
+                Proto::Resp2,
+                "*2\r\n$16\r\nsentinel|masters\r\n*8\r\n$7\r\nsummary\r\n$26\r\nList the monitored masters\r\n$5\r\nsince\r\n$5\r\n2.8.4\r\n$5\r\ngroup\r\n$8\r\nsentinel\r\n$10\r\ncomplexity\r\n$37\r\nO(N) where N is the number of masters\r\n",
+            ),
+            (
+                "COMMAND DOCS sentinel|slaves",
+                Proto::Resp3,
+                "%1\r\n$15\r\nsentinel|slaves\r\n%8\r\n$7\r\nsummary\r\n$25\r\nList the monitored slaves\r\n$5\r\nsince\r\n$5\r\n2.8.0\r\n$5\r\ngroup\r\n$8\r\nsentinel\r\n$10\r\ncomplexity\r\n$36\r\nO(N) where N is the number of slaves\r\n$9\r\ndoc_flags\r\n~1\r\n+deprecated\r\n$16\r\ndeprecated_since\r\n$5\r\n5.0.0\r\n$11\r\nreplaced_by\r\n$19\r\n`SENTINEL REPLICAS`\r\n$9\r\narguments\r\n*1\r\n%2\r\n$4\r\nname\r\n$11\r\nmaster-name\r\n$4\r\ntype\r\n$6\r\nstring\r\n",
+            ),
+            ("COMMAND COUNT", Proto::Resp2, ":15\r\n"),
+            ("COMMAND DOCS save", Proto::Resp2, "*0\r\n"),
+            ("COMMAND DOCS save", Proto::Resp3, "%0\r\n"),
+            ("COMMAND GETKEYS sentinel master", Proto::Resp2, "-ERR The command has no key arguments\r\n"),
+            ("COMMAND GETKEYS sentinel foo", Proto::Resp2, "-ERR Invalid command specified\r\n"),
+            ("COMMAND GETKEYS foo x", Proto::Resp2, "-ERR Invalid command specified\r\n"),
+            ("COMMAND LIST FILTERBY MODULE x", Proto::Resp2, "*0\r\n"),
+            ("COMMAND LIST FILTERBY ACLCAT nosuch", Proto::Resp2, "*0\r\n"),
+            ("COMMAND LIST FILTERBY PATTERN PI*", Proto::Resp2, "*1\r\n$4\r\nping\r\n"),
+        ] {
+            assert_eq!(ask(line, proto), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn lists_have_the_lengths_of_a_valkey_sentinel() {
+        assert!(ask("COMMAND", Proto::Resp2).starts_with("*15\r\n"));
+        assert!(ask("COMMAND INFO", Proto::Resp3).starts_with("*15\r\n"));
+        assert!(ask("COMMAND DOCS", Proto::Resp3).starts_with("%15\r\n"));
+        assert!(ask("COMMAND LIST", Proto::Resp2).starts_with("*77\r\n"));
+        assert!(!ask("COMMAND", Proto::Resp2).contains("vigia"));
+    }
+
+    #[test]
+    fn categories_name_their_commands() {
+        let pubsub = in_category(b"PubSub").unwrap();
+        assert_eq!(pubsub, ["psubscribe", "publish", "punsubscribe", "subscribe", "unsubscribe"]);
+        assert_eq!(in_category(b"keyspace"), None);
+    }
+}

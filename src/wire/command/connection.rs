@@ -1,0 +1,105 @@
+//! Commands about the connection itself: `HELLO`, `AUTH`, `PING`, `SHUTDOWN`.
+
+use bytes::Bytes;
+
+use super::{ClientCommand, CommandError, Result};
+use crate::wire::value::Proto;
+use crate::wire::words;
+
+/// `HELLO [2|3 [AUTH user pass] [SETNAME name]]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Hello {
+    /// The protocol asked for; `None` leaves it.
+    pub proto: Option<Proto>,
+    /// User and password.
+    pub auth: Option<(Bytes, Bytes)>,
+    /// Name of the connection; empty unsets.
+    pub name: Option<Bytes>,
+}
+
+/// `SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE]`; saving is never done by a sentinel, so the words do
+/// not matter beyond their syntax.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Shutdown {
+    /// End the process.
+    Go,
+    /// `SHUTDOWN ABORT`: always `ERR No shutdown in progress.`
+    Abort,
+}
+
+pub(super) fn hello(args: &[Bytes]) -> Result<Hello> {
+    let Some((version, mut options)) = args.split_first() else {
+        return Ok(Hello::default());
+    };
+    let proto = match words::strict(version) {
+        Some(2) => Proto::Resp2,
+        Some(3) => Proto::Resp3,
+        Some(_) => return Err(CommandError::new("NOPROTO unsupported protocol version")),
+        None => {
+            return Err(CommandError::new("ERR Protocol version is not an integer or out of range"));
+        }
+    };
+    let mut hello = Hello { proto: Some(proto), ..Hello::default() };
+    while let Some((option, rest)) = options.split_first() {
+        options = match rest {
+            [user, pass, rest @ ..] if option.eq_ignore_ascii_case(b"auth") => {
+                hello.auth = Some((user.clone(), pass.clone()));
+                rest
+            }
+            [name, rest @ ..] if option.eq_ignore_ascii_case(b"setname") => {
+                check_name(name)?;
+                hello.name = Some(name.clone());
+                rest
+            }
+            _ => {
+                let text = format!("ERR Syntax error in HELLO option '{}'", String::from_utf8_lossy(option));
+                return Err(CommandError::new(text));
+            }
+        };
+    }
+    Ok(hello)
+}
+
+/// Names of connections have neither blanks nor anything outside printable ASCII.
+///
+/// # Errors
+/// Otherwise.
+pub(super) fn check_name(name: &[u8]) -> Result<()> {
+    if name.iter().all(u8::is_ascii_graphic) {
+        return Ok(());
+    }
+    Err(CommandError::new("ERR Client names cannot contain spaces, newlines or special characters."))
+}
+
+pub(super) fn auth(args: &[Bytes]) -> Result<ClientCommand> {
+    match args {
+        [pass] => Ok(ClientCommand::Auth { user: None, pass: pass.clone() }),
+        [user, pass] => Ok(ClientCommand::Auth { user: Some(user.clone()), pass: pass.clone() }),
+        _ => Err(words::syntax()),
+    }
+}
+
+pub(super) fn ping(args: &[Bytes]) -> Result<ClientCommand> {
+    match args {
+        [] => Ok(ClientCommand::Ping(None)),
+        [text] => Ok(ClientCommand::Ping(Some(text.clone()))),
+        _ => Err(CommandError::new("ERR wrong number of arguments for 'ping' command")),
+    }
+}
+
+pub(super) fn shutdown(args: &[Bytes]) -> Result<Shutdown> {
+    let (mut save, mut nosave, mut abort, mut other) = (false, false, false, false);
+    for word in args {
+        match words::lower(word).as_str() {
+            "save" => save = true,
+            "nosave" => nosave = true,
+            "now" | "force" => other = true,
+            "abort" => abort = true,
+            _ => return Err(words::syntax()),
+        }
+    }
+    if (save && nosave) || (abort && (save || nosave || other)) {
+        return Err(words::syntax());
+    }
+    Ok(if abort { Shutdown::Abort } else { Shutdown::Go })
+}
