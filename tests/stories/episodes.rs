@@ -15,13 +15,20 @@ fn random_episodes_end_well() {
     let from = number("VIGIA_EPISODE_FROM", 0);
     let count = number("VIGIA_EPISODES", 200);
     let mut failed = Vec::new();
+    let mut took = Vec::new();
     for seed in from..from + count {
-        if std::panic::catch_unwind(|| episode::run(seed)).is_err() {
+        if let Ok(span) = std::panic::catch_unwind(|| episode::run(seed)) {
+            took.push(span.as_ms());
+        } else {
             eprintln!("options: {:?}", episode::options(seed));
             eprintln!("again: VIGIA_EPISODE_FROM={seed} VIGIA_EPISODES=1 cargo test --test stories random");
             failed.push(seed);
         }
     }
+    took.sort_unstable();
+    let at =
+        |percent: usize| took.get(took.len() * percent / 100).or(took.last()).copied().unwrap_or_default();
+    println!("ms until converged: median {}, 90 % {}, 99 % {}, worst {}", at(50), at(90), at(99), at(100));
     assert!(failed.is_empty(), "{} of {count} episodes failed: {failed:?}", failed.len());
 }
 

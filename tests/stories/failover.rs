@@ -13,6 +13,7 @@ fn leader_story(world: &World, from: Time) -> Vec<String> {
         .find(|pid| world.event_at(*pid, from, "+elected-leader").is_some())
         .expect("a leader");
     let events = world.events(leader).into_iter().filter(|(at, _)| *at >= from);
+    let events = events.filter(|(_, line)| !line.starts_with("+sdown slave"));
     let words = events.map(|(_, line)| line.split(' ').next().unwrap_or_default().to_owned());
     words
         .filter(|word| !["-odown", "-role-change", "+role-change", "-sdown"].contains(&word.as_str()))

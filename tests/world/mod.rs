@@ -229,6 +229,13 @@ impl World {
         );
     }
 
+    /// Stops the test with the trace unless `holds`.
+    pub fn expect(&self, holds: bool, what: &str) {
+        if !holds {
+            self.fail(what);
+        }
+    }
+
     /// Shows the oracles what can be seen; a violation ends the test.
     pub(crate) fn sight(&mut self, sight: &Sight) {
         if !self.watch {

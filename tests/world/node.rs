@@ -291,11 +291,15 @@ impl World {
             ReplLink::Down { since } | ReplLink::Syncing { since } => since.or(Some(now)),
             ReplLink::None | ReplLink::Up { .. } => Some(now),
         };
-        node.role = wanted;
+        let was_master = std::mem::replace(&mut node.role, wanted) == Role::Master;
         node.link = ReplLink::Down { since };
         node.handshake += 1;
-        let name = self.name(pid).to_owned();
+        let group = node.group.clone();
+        let (name, me) = (self.name(pid).to_owned(), self.procs[pid.0].addr.clone());
         self.tell(&format!("{name} FOLLOWS {addr}"));
+        if was_master {
+            self.sight(&Sight::Demoted { group: &group, node: &me, to: addr });
+        }
         self.break_followers(pid);
         self.try_sync(pid);
     }

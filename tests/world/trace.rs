@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use vigia::engine::Time;
 
 /// Lines kept for a failure message; older ones live on in the hash only.
-const KEPT: usize = 6_000;
+const KEPT: usize = 30_000;
 
 /// The record of one run.
 #[derive(Clone, Debug)]
@@ -60,7 +60,23 @@ impl Trace {
 }
 
 fn is_chatter(line: &str) -> bool {
-    [" Ping", " Info", "+PONG", "$INFO", " Publish(", " hello ", " +OK", " :1", " SetName", " :2", " :3"]
-        .iter()
-        .any(|word| line.contains(word))
+    [
+        " Ping",
+        " Info",
+        "+PONG",
+        "$INFO",
+        " Publish(",
+        " hello ",
+        " +OK",
+        " connect ",
+        "down Refused",
+        " serves Hello",
+        "Subscribe",
+        " :1",
+        " SetName",
+        " :2",
+        " :3",
+    ]
+    .iter()
+    .any(|word| line.contains(word))
 }

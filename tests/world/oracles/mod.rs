@@ -1,5 +1,6 @@
 //! What must never be seen, one rule per file; each is proven to bite by a test of its own.
 
+pub mod newer_wins;
 pub mod one_config;
 pub mod one_leader;
 pub mod one_promotion;
@@ -78,6 +79,15 @@ pub enum Sight<'a> {
         /// No fault hides anything from anybody.
         whole: bool,
     },
+    /// A master became a replica.
+    Demoted {
+        /// In which group.
+        group: &'a str,
+        /// Where it listens.
+        node: &'a Addr,
+        /// Whom it follows.
+        to: &'a Addr,
+    },
     /// A fault, a repair, or a command of the operator: a reason for another promotion.
     Cause,
 }
@@ -105,6 +115,7 @@ impl Oracles {
         ];
         if !mixed {
             rules.push(Box::<one_leader::OneLeader>::default());
+            rules.push(Box::<newer_wins::NewerWins>::default());
             rules.push(Box::<one_config::OneConfig>::default());
             rules.push(Box::<one_promotion::OnePromotion>::default());
         }

@@ -46,6 +46,7 @@ impl Oracle for OneConfig {
             | Sight::Vote { .. }
             | Sight::Campaign { .. }
             | Sight::Promoted { .. }
+            | Sight::Demoted { .. }
             | Sight::Cause => Ok(()),
         }
     }

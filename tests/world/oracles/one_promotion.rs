@@ -32,7 +32,8 @@ impl Oracle for OnePromotion {
             | Sight::Elected { .. }
             | Sight::Hello { .. }
             | Sight::Campaign { .. }
-            | Sight::View { .. } => Ok(()),
+            | Sight::View { .. }
+            | Sight::Demoted { .. } => Ok(()),
         }
     }
 }

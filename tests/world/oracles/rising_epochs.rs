@@ -51,6 +51,7 @@ impl Oracle for RisingEpochs {
             | Sight::Elected { .. }
             | Sight::Campaign { .. }
             | Sight::Promoted { .. }
+            | Sight::Demoted { .. }
             | Sight::Cause => Ok(()),
         }
     }

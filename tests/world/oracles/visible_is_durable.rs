@@ -79,7 +79,11 @@ impl Oracle for VisibleIsDurable {
             Sight::View { sentinel, view } => {
                 self.config(sentinel, &view.name, view.config_epoch.0, &view.addr)
             }
-            Sight::Started { .. } | Sight::Elected { .. } | Sight::Promoted { .. } | Sight::Cause => Ok(()),
+            Sight::Started { .. }
+            | Sight::Elected { .. }
+            | Sight::Promoted { .. }
+            | Sight::Demoted { .. }
+            | Sight::Cause => Ok(()),
         }
     }
 }
