@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::ids::{LinkId, RunId};
 use super::input::DownCause;
-use super::instance::{Expect, Kin, Link, MasterId, NodeId, PeerId, Phase};
+use super::instance::{Expect, Kin, Link, MasterId, NodeId, PeerId, Phase, Vitals};
 use super::output::{Output, Request};
 use super::schedule::Wake;
 use super::settings::Renames;
@@ -17,9 +17,9 @@ use super::{Engine, LinkOwner};
 
 /// Longest pause between two attempts.
 const SLOWEST: Span = Span::secs(1);
-/// Shortest time a hanging attempt gets: below it a slow network would never connect. It doubles
-/// with each attempt that hangs, up to [`SLOWEST`].
-const SHORTEST_HANG: Span = Span::ms(50);
+/// So many attempts in a row may hang at the normal pace, about D in all; from then on each gets twice
+/// the time of the one before, up to [`SLOWEST`], or a network slower than D/10 would never connect.
+const IMPATIENT_ATTEMPTS: u32 = 10;
 
 impl Engine {
     /// Starts what connections of a data node are missing and due, and sets the timer for the rest.
@@ -96,10 +96,12 @@ impl Engine {
     /// Starts an attempt; says when it counts as hanging.
     fn open(&mut self, now: Time, owner: LinkOwner, pace: Span) -> Option<Time> {
         let addr = self.addr_of(owner)?;
+        let round_trip = self.vitals(owner).map_or(Span::ZERO, |vitals| vitals.round_trip);
         self.link_ids += 1;
         let id = LinkId(self.link_ids);
         let link = self.link_mut(owner)?;
-        let hang_limit = pace.max(Span(SHORTEST_HANG.0 << link.hung.min(5))).min(SLOWEST);
+        let doubled = link.hung.saturating_sub(IMPATIENT_ATTEMPTS).min(10);
+        let hang_limit = Span(pace.max(Span(3 * round_trip.0)).0 << doubled).min(SLOWEST);
         link.phase = Phase::Connecting { id, since: now };
         link.retry_at = now + pace;
         link.hang_at = now + hang_limit;
@@ -206,16 +208,19 @@ impl Engine {
 
     /// The command connection is gone since `since`: silence counts from there at the latest.
     fn silent_from(&mut self, now: Time, owner: LinkOwner, since: Time) {
-        let vitals = match owner {
-            LinkOwner::NodeCommand(node) => self.nodes.get_mut(&node).map(|node| &mut node.vitals),
-            LinkOwner::Peer(peer) => self.peers.get_mut(&peer).map(|peer| &mut peer.vitals),
-            LinkOwner::NodeEvents(_) => None,
-        };
-        let Some(vitals) = vitals else { return };
-        vitals.silent_since.get_or_insert(since);
         match owner {
-            LinkOwner::NodeCommand(node) => self.review_down(now, node),
-            LinkOwner::Peer(peer) => self.review_peer_down(now, peer),
+            LinkOwner::NodeCommand(id) => {
+                if let Some(node) = self.nodes.get_mut(&id) {
+                    node.vitals.silent_since.get_or_insert(since);
+                    self.review_down(now, id);
+                }
+            }
+            LinkOwner::Peer(id) => {
+                if let Some(peer) = self.peers.get_mut(&id) {
+                    peer.vitals.silent_since.get_or_insert(since);
+                    self.review_peer_down(now, id);
+                }
+            }
             LinkOwner::NodeEvents(_) => {}
         }
     }
@@ -275,6 +280,15 @@ impl Engine {
             LinkOwner::NodeCommand(node) => self.nodes.get(&node).map(|node| &node.cmd),
             LinkOwner::NodeEvents(node) => self.nodes.get(&node).map(|node| &node.sub),
             LinkOwner::Peer(peer) => self.peers.get(&peer).map(|peer| &peer.cmd),
+        }
+    }
+
+    fn vitals(&self, owner: LinkOwner) -> Option<&Vitals> {
+        match owner {
+            LinkOwner::NodeCommand(node) | LinkOwner::NodeEvents(node) => {
+                self.nodes.get(&node).map(|node| &node.vitals)
+            }
+            LinkOwner::Peer(peer) => self.peers.get(&peer).map(|peer| &peer.vitals),
         }
     }
 

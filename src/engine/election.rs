@@ -97,13 +97,11 @@ impl Engine {
     fn turn(&self, now: Time, id: MasterId) -> Time {
         let Some(master) = self.masters.get(&id) else { return now };
         let candidacy = &master.candidacy;
+        let term_of_other = candidacy.other.as_ref().map_or(now, |other| other.until);
         if let Some(forced) = &candidacy.forced {
-            return forced.not_before;
+            return forced.not_before.max(term_of_other);
         }
-        let mut at = candidacy.not_before.max(candidacy.anchor + self.rank_delay(id));
-        if let Some(other) = &candidacy.other {
-            at = at.max(other.until);
-        }
+        let mut at = candidacy.not_before.max(candidacy.anchor + self.rank_delay(id)).max(term_of_other);
         if master.sentinels.is_empty() {
             at = at.max(self.started + PUBLISH_PERIOD + PUBLISH_PERIOD);
         }
@@ -145,7 +143,7 @@ impl Engine {
         let epoch = Epoch(self.current_epoch.max(seen).0 + 1);
         self.start_election(now, id, epoch, forced, false);
         self.raise_epoch(id, epoch);
-        self.reveal_event(id, self.masters[&id].seq, Kind::TryFailover, "");
+        self.reveal_event(id, self.last_change(), Kind::TryFailover, "");
         self.vote(now, id, epoch, me);
         self.after_election_start(now, id, epoch);
     }
@@ -302,7 +300,8 @@ impl Engine {
             return;
         }
         self.emit(id, Kind::AbortNotElected, "");
-        let winner = self.winner_seen(id, &election);
+        self.tell_idle(id, election.epoch);
+        let winner = self.possible_winner(id, &election);
         let delay = self.loss_delay(id);
         let term = self.term(id);
         let Some(master) = self.masters.get_mut(&id) else { return };
@@ -311,25 +310,29 @@ impl Engine {
         candidacy.not_before = now + delay;
         if let Some((run_id, epoch)) = winner {
             candidacy.other = Some(Other { run_id, epoch, until: now + term });
-            candidacy.forced = None;
         }
         if let Some(forced) = &mut candidacy.forced {
             forced.not_before = now + delay;
-            if forced.not_before > forced.until {
+            if now >= forced.until {
                 candidacy.forced = None;
             }
         }
         self.plan_candidacy(now, id);
     }
 
-    /// Somebody else whose votes, as far as they were shown to us, are enough to lead.
-    fn winner_seen(&self, id: MasterId, election: &Election) -> Option<(RunId, Epoch)> {
+    /// Somebody else who may have won, by the votes that were shown and those that were not. One that
+    /// did not win says so itself (if it is a Vigía).
+    fn possible_winner(&self, id: MasterId, election: &Election) -> Option<(RunId, Epoch)> {
         let needed = self.needed(id);
+        let voters = self.masters.get(&id)?.voters.len();
+        let silent = voters.saturating_sub(election.granted.len() + election.refused.len());
         let votes: Vec<&(RunId, Epoch)> =
             election.refused.iter().filter_map(|(_, vote)| vote.as_ref()).collect();
-        let enough =
-            |vote: &&&(RunId, Epoch)| votes.iter().filter(|other| **other == **vote).count() >= needed;
-        votes.iter().find(enough).map(|vote| (*vote).clone())
+        let others = votes.iter().filter(|(leader, _)| *leader != self.globals.my_id);
+        let enough = |vote: &&&(RunId, Epoch)| {
+            votes.iter().filter(|other| **other == **vote).count() + silent >= needed
+        };
+        others.into_iter().find(enough).map(|vote| (*vote).clone())
     }
 
     fn loss_delay(&mut self, id: MasterId) -> Span {
@@ -349,13 +352,12 @@ impl Engine {
         let until = now + self.term(id);
         let Some(master) = self.masters.get_mut(&id) else { return };
         master.candidacy.other = Some(Other { run_id: other, epoch, until });
-        let forced = master.candidacy.forced.take().is_some();
         let below = master.failover.epoch().is_some_and(|ours| ours < epoch);
         if below && matches!(master.failover, Failover::Election(_)) {
             self.lose(now, id);
-        } else if below {
+        } else if below && matches!(master.failover, Failover::Select(_) | Failover::Send { .. }) {
             self.stand_down(now, id, "a vote for a higher epoch was given");
-        } else if forced {
+        } else {
             self.plan_candidacy(now, id);
         }
     }
@@ -379,10 +381,12 @@ impl Engine {
         }
     }
 
-    /// `SENTINEL FAILOVER`: obeys the same vote rule (S8).
+    /// `SENTINEL FAILOVER`: obeys the same vote rule (S8). While another sentinel may be leading it
+    /// waits, and ends as one with that one's failover when its configuration arrives.
     pub(super) fn force_failover(&mut self, now: Time, id: MasterId) {
-        let until = now + self.term(id);
+        let term = self.term(id);
         if let Some(master) = self.masters.get_mut(&id) {
+            let until = master.candidacy.other.as_ref().map_or(now, |other| other.until.max(now)) + term;
             master.candidacy.forced = Some(Forced { until, not_before: now });
         }
         self.plan_candidacy(now, id);

@@ -512,8 +512,8 @@ impl Engine {
         self.out.extend(switched.map(Output::Event));
         let slaves = self.slave_events(id);
         self.out.extend(slaves);
-        self.start_job(now, id, forced);
         self.greet_new_master(now, id);
+        self.start_job(now, id, forced);
     }
 
     /// A reasserted configuration: same address, fresh epoch (S8).

@@ -49,6 +49,7 @@ impl Engine {
         self.raise_epoch(id, hello.current_epoch);
         self.note_config(now, id, &run_id, &hello);
         self.consider_config(now, id, &run_id, &hello);
+        self.correct_replicas(now, id);
     }
 
     /// Finds, adds or moves the sender's entry.

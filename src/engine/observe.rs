@@ -36,6 +36,9 @@ impl Engine {
         if let Some(reported) = changed {
             let kind = if reported == role { Kind::RoleChange } else { Kind::RoleMismatch };
             self.emit_node(id, kind, format!(" new reported role is {}", reported.as_str()));
+            if (role, reported) == (Role::Replica, Role::Master) {
+                self.claim_appeared(now, master, id);
+            }
         }
         self.review_down(now, id);
         self.act_on_info(now, master, id);
@@ -53,7 +56,10 @@ impl Engine {
                 self.reconf_progress(now, master, id);
                 self.correct_address(now, master, id);
             }
-            (Role::Master, Role::Master) => self.reconf_changed(now, master),
+            (Role::Master, Role::Master) => {
+                self.reconf_changed(now, master);
+                self.correct_replicas(now, master);
+            }
             (Role::Master, Role::Replica) => {}
         }
         let selecting =

@@ -70,6 +70,11 @@ impl Engine {
         seq
     }
 
+    /// Number of the last change.
+    pub(super) fn last_change(&self) -> Seq {
+        self.saving.last
+    }
+
     /// Notes that the vote of `master` changed with `seq`.
     pub(super) fn vote_changed(&mut self, master: MasterId, seq: Seq) {
         self.saving.unsaved_votes.insert((seq, master));

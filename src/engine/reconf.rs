@@ -237,6 +237,32 @@ impl Engine {
         }
     }
 
+    /// A replica begins to say that it is a master. Whether it is an old one to be demoted needs the
+    /// word of the new one and of the other sentinels, who see the same and tell us as we tell them.
+    pub(super) fn claim_appeared(&mut self, now: Time, id: MasterId, replica: NodeId) {
+        let retired = self.nodes.get(&replica).is_some_and(|node| node.retired.is_some());
+        let Some(master) = self.masters.get(&id).filter(|_| retired && !self.busy(id)).map(|m| m.node) else {
+            return;
+        };
+        self.info_now(now, master);
+        self.hello_all(now, id);
+    }
+
+    /// News of the master or of another sentinel: a correction may have waited for it.
+    pub(super) fn correct_replicas(&mut self, now: Time, id: MasterId) {
+        let replicas: Vec<NodeId> = match self.masters.get(&id) {
+            Some(master) if !self.busy(id) => master.replicas.values().copied().collect(),
+            Some(_) | None => return,
+        };
+        for replica in replicas {
+            let Some(node) = self.nodes.get(&replica).filter(|node| node.info_at.is_some()) else { continue };
+            match node.reported {
+                Role::Master => self.correct_claim(now, id, replica),
+                Role::Replica => self.correct_address(now, id, replica),
+            }
+        }
+    }
+
     /// A replica of ours says that it is a master.
     pub(super) fn correct_claim(&mut self, now: Time, id: MasterId, replica: NodeId) {
         let Some(node) = self.nodes.get(&replica) else { return };

@@ -1,0 +1,146 @@
+//! The accept loop.
+//!
+//! Source: spec 01, section 7 (`maxclients`, `protected-mode`, `tcp-keepalive`).
+
+use std::io::{ErrorKind, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+use super::Shared;
+use super::clients::Client;
+use super::conn::Conn;
+use super::output::Outbox;
+
+/// Pause after a failure to accept: without descriptors, trying again at once would only burn the
+/// processor that is needed to end other connections.
+const BACKOFF: Duration = Duration::from_millis(100);
+
+const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
+
+const DENIED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' option. 4) Setup a an authentication password for the default user. NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside.\r\n";
+
+/// Accepts clients for ever.
+pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>, alive: mpsc::Sender<()>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, addr)) => admit(stream, addr, &shared, &alive),
+            Err(error) if is_the_clients(error.kind()) => {}
+            Err(error) => {
+                shared.stats.accept_failures.add(1);
+                if shared.stats.log_accept.now() {
+                    let failures = shared.stats.accept_failures.get();
+                    tracing::warn!(%error, failures, "Accepting client connection");
+                }
+                tokio::time::sleep(BACKOFF).await;
+            }
+        }
+    }
+}
+
+/// Whether the failure concerns only the connection that was to be accepted.
+fn is_the_clients(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
+}
+
+fn admit(stream: TcpStream, addr: SocketAddr, shared: &Arc<Shared>, alive: &mpsc::Sender<()>) {
+    if !shared.clients.reserve(shared.settings.maxclients) {
+        shared.stats.rejected.add(1);
+        return refuse(stream, TOO_MANY);
+    }
+    let place = Place(Arc::clone(shared));
+    if is_denied(shared, addr.ip()) {
+        shared.stats.rejected.add(1);
+        return refuse(stream, DENIED);
+    }
+    // Not even an address: the client has gone already.
+    let Ok(local) = stream.local_addr() else { return };
+    shared.stats.connections.add(1);
+    tune(&stream, shared.settings.tcp_keepalive_secs);
+    let outbox = Arc::new(Outbox::new(shared.settings.limits));
+    let client = Client::new(shared.clients.next_id(), addr, local, stream.as_raw_fd(), outbox);
+    let conn = Conn::new(Arc::clone(shared), client);
+    let alive = alive.clone();
+    tokio::spawn(async move {
+        conn.run(stream).await;
+        drop(place);
+        drop(alive);
+    });
+}
+
+/// Whether protected mode turns the client away: it is on, no password is set, and the client comes
+/// from outside.
+fn is_denied(shared: &Shared, ip: IpAddr) -> bool {
+    shared.settings.protected_mode && shared.users.default_is_open() && !ip.to_canonical().is_loopback()
+}
+
+/// One place of `maxclients`.
+struct Place(Arc<Shared>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.clients.release();
+    }
+}
+
+/// Says why and closes; a client that can't take the text at once gets none.
+fn refuse(stream: TcpStream, text: &[u8]) {
+    if let Ok(mut stream) = stream.into_std() {
+        let _ = stream.write(text);
+    }
+}
+
+/// Options that only cost speed or patience when they can't be set.
+fn tune(stream: &TcpStream, keepalive_secs: u64) {
+    let _ = stream.set_nodelay(true);
+    if keepalive_secs > 0 {
+        let every = Duration::from_secs((keepalive_secs / 3).max(1));
+        let keepalive = TcpKeepalive::new()
+            .with_time(Duration::from_secs(keepalive_secs))
+            .with_interval(every)
+            .with_retries(3);
+        let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::{Settings, User};
+    use super::*;
+    use crate::engine::RunId;
+    use crate::runtime::handle::EngineHandle;
+
+    fn shared(protected_mode: bool, nopass: bool) -> Shared {
+        let mut settings = Settings::new(RunId::from("me"));
+        settings.protected_mode = protected_mode;
+        settings.users = vec![User { nopass, ..User::open() }];
+        let (ask, _) = mpsc::channel(1);
+        Shared::new(
+            settings,
+            EngineHandle::new(ask, Arc::default()),
+            super::super::Hub::new(),
+            Box::new(|| {}),
+        )
+    }
+
+    #[test]
+    fn protected_mode_turns_away_who_comes_from_outside_without_a_password() {
+        for (protected, nopass, ip, expected) in [
+            (true, true, "10.0.0.1", true),
+            (true, true, "::ffff:10.0.0.1", true),
+            (true, true, "127.0.0.1", false),
+            (true, true, "::ffff:127.0.0.1", false),
+            (true, true, "::1", false),
+            (true, false, "10.0.0.1", false),
+            (false, true, "10.0.0.1", false),
+        ] {
+            let denied = is_denied(&shared(protected, nopass), ip.parse().unwrap());
+            assert_eq!(denied, expected, "{protected} {nopass} {ip}");
+        }
+    }
+}

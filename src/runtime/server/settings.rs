@@ -1,0 +1,201 @@
+//! What the server must be told.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::engine::RunId;
+use crate::engine::settings::{Globals, defaults};
+use crate::wire::Limits as RequestLimits;
+
+/// Version that `HELLO` and `INFO` report: the newest one that Redis and Valkey agree on, as
+/// clients compare it as `x.y.z`. Source: spec 08, sections 4 and 6.
+pub const REPORTED_VERSION: &str = "7.2.4";
+
+/// Settings of the listening side of the process.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `port`, default 26379; 0 listens nowhere.
+    pub port: u16,
+    /// `bind`, default `*` and `-::*`; a `-` in front means "ignore if not available".
+    pub bind: Vec<String>,
+    /// `protected-mode`, default no.
+    pub protected_mode: bool,
+    /// `maxclients`, default 10 000; lowered by the caller when the descriptor limit is.
+    pub maxclients: usize,
+    /// `timeout`: seconds after which an idle client is closed, default 0 (never); subscribers are
+    /// exempt.
+    pub timeout_secs: u64,
+    /// `tcp-keepalive` in seconds, default 300; 0 is off.
+    pub tcp_keepalive_secs: u64,
+    /// `tcp-backlog`, default 511.
+    pub tcp_backlog: u32,
+    /// Bounds per client.
+    pub limits: Limits,
+    /// The users; one without a `default` gets stock's (`on nopass`).
+    pub users: Vec<User>,
+    /// `myid`: what `SENTINEL MYID` answers.
+    pub my_id: RunId,
+    /// Absolute path of the configuration file.
+    pub config_file: PathBuf,
+    /// Absolute path of this program.
+    pub executable: PathBuf,
+    /// As what the server introduces itself.
+    pub product: Product,
+    /// `hz` as configured, default 10; only shown.
+    pub hz: u32,
+    /// What `SENTINEL CONFIG GET` answers, in its order; see [`Settings::show`].
+    pub sentinel_config: Vec<(&'static str, String)>,
+    /// Figures of `INFO` that others keep.
+    pub figures: Arc<Figures>,
+}
+
+impl Settings {
+    /// The defaults for a sentinel with this identity.
+    pub fn new(my_id: RunId) -> Self {
+        Self {
+            port: defaults::PORT,
+            bind: vec!["*".to_owned(), "-::*".to_owned()],
+            protected_mode: false,
+            maxclients: 10_000,
+            timeout_secs: 0,
+            tcp_keepalive_secs: 300,
+            tcp_backlog: 511,
+            limits: Limits::default(),
+            users: vec![User::open()],
+            my_id,
+            config_file: PathBuf::new(),
+            executable: PathBuf::new(),
+            product: Product::Redis,
+            hz: 10,
+            sentinel_config: Vec::new(),
+            figures: Arc::default(),
+        }
+    }
+
+    /// Has `SENTINEL CONFIG GET` show these.
+    ///
+    /// Source: spec 02, section 8.
+    pub fn show(&mut self, globals: &Globals, loglevel: &str) {
+        let yes_no = |on: bool| (if on { "yes" } else { "no" }).to_owned();
+        let text = |value: &Option<Arc<str>>| value.as_deref().unwrap_or_default().to_owned();
+        self.sentinel_config = vec![
+            ("resolve-hostnames", yes_no(globals.resolve_hostnames)),
+            ("announce-hostnames", yes_no(globals.announce_hostnames)),
+            ("announce-ip", text(&globals.announce_ip)),
+            ("announce-port", globals.announce_port.unwrap_or(0).to_string()),
+            ("sentinel-user", text(&globals.sentinel_user)),
+            ("sentinel-pass", text(&globals.sentinel_pass)),
+            ("loglevel", loglevel.to_owned()),
+        ];
+    }
+}
+
+/// Bounds per client.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// `client-output-buffer-limit pubsub`, hard: bytes queued for a subscriber that end its
+    /// connection at once, default 32 MiB; 0 is off.
+    pub pubsub_hard: usize,
+    /// The same, soft: bytes that end it when they last for `pubsub_soft_for`, default 8 MiB; 0 is
+    /// off.
+    pub pubsub_soft: usize,
+    /// How long the soft limit may be exceeded, default 60 s.
+    pub pubsub_soft_for: Duration,
+    /// What one request may weigh.
+    pub request: RequestLimits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            pubsub_hard: 32 << 20,
+            pubsub_soft: 8 << 20,
+            pubsub_soft_for: Duration::from_secs(60),
+            request: RequestLimits::default(),
+        }
+    }
+}
+
+/// Name of the program that clients believe to talk to.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Product {
+    /// `redis`.
+    #[default]
+    Redis,
+    /// `valkey`.
+    Valkey,
+}
+
+impl Product {
+    /// The word in `HELLO`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Redis => "redis",
+            Self::Valkey => "valkey",
+        }
+    }
+}
+
+/// One user. Rules about commands and channels are for a later release: a user that is on may do
+/// everything.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct User {
+    /// Its name.
+    pub name: Arc<str>,
+    /// `on`.
+    pub enabled: bool,
+    /// Whether any password will do.
+    pub nopass: bool,
+    /// SHA-256 of each password.
+    pub password_hashes: Vec<[u8; 32]>,
+}
+
+impl User {
+    /// Stock's `default` user: on, without a password.
+    pub fn open() -> Self {
+        Self { name: Arc::from("default"), enabled: true, nopass: true, password_hashes: Vec::new() }
+    }
+}
+
+/// Figures of `INFO` whose owners are elsewhere in the process; each is one relaxed atomic.
+#[derive(Debug)]
+pub struct Figures {
+    tilt_since_secs: AtomicI64,
+    running_scripts: AtomicU64,
+    queued_scripts: AtomicU64,
+}
+
+impl Default for Figures {
+    fn default() -> Self {
+        Self {
+            tilt_since_secs: AtomicI64::new(-1),
+            running_scripts: AtomicU64::new(0),
+            queued_scripts: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Figures {
+    /// Tells the scripts that run, and those in the queue (the running ones included).
+    pub fn set_scripts(&self, running: u64, queued: u64) {
+        self.running_scripts.store(running, Ordering::Relaxed);
+        self.queued_scripts.store(queued, Ordering::Relaxed);
+    }
+
+    /// Tells whether the process is in TILT, and for how many seconds.
+    pub fn set_tilt(&self, since_secs: Option<u32>) {
+        self.tilt_since_secs.store(since_secs.map_or(-1, i64::from), Ordering::Relaxed);
+    }
+
+    /// Running scripts, queued scripts.
+    pub fn scripts(&self) -> (u64, u64) {
+        (self.running_scripts.load(Ordering::Relaxed), self.queued_scripts.load(Ordering::Relaxed))
+    }
+
+    /// Seconds since TILT began; -1 when there is none.
+    pub fn tilt_since_secs(&self) -> i64 {
+        self.tilt_since_secs.load(Ordering::Relaxed)
+    }
+}
