@@ -258,6 +258,7 @@ impl Engine {
             if let Some(subject) = self.sentinel_subject(master_id, &run_id) {
                 self.out.push(Output::Event(Event { kind, subject, detail: String::new() }));
             }
+            self.count_votes(now, master_id);
         }
         match next {
             Some(at) => self.schedule.set(Wake::PeerDown(id), at),

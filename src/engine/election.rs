@@ -97,11 +97,13 @@ impl Engine {
     fn turn(&self, now: Time, id: MasterId) -> Time {
         let Some(master) = self.masters.get(&id) else { return now };
         let candidacy = &master.candidacy;
-        let term_of_other = candidacy.other.as_ref().map_or(now, |other| other.until);
+        let rank_delay = self.rank_delay(id);
+        let term_of_other =
+            candidacy.other.as_ref().map_or(Time::default(), |other| other.until + rank_delay);
         if let Some(forced) = &candidacy.forced {
             return forced.not_before.max(term_of_other);
         }
-        let mut at = candidacy.not_before.max(candidacy.anchor + self.rank_delay(id)).max(term_of_other);
+        let mut at = candidacy.not_before.max(candidacy.anchor + rank_delay).max(term_of_other);
         if master.sentinels.is_empty() {
             at = at.max(self.started + PUBLISH_PERIOD + PUBLISH_PERIOD);
         }
@@ -263,7 +265,10 @@ impl Engine {
         let answered = |voter: &RunId| {
             election.granted.contains(voter) || election.refused.iter().any(|(refused, _)| refused == voter)
         };
-        let open = self.connected_sentinels(id).iter().filter(|(voter, _)| !answered(voter)).count();
+        let down =
+            |voter: &RunId| master.sentinels.get(voter).is_some_and(|sentinel| sentinel.sdown.is_some());
+        let reachable = self.connected_sentinels(id);
+        let open = reachable.iter().filter(|(voter, _)| !answered(voter) && !down(voter)).count();
         if votes >= needed {
             return Verdict::Won;
         }

@@ -206,13 +206,13 @@ impl Engine {
         news.splice(0..0, self.fresh_view(id));
         news.extend(self.slave_events(id));
         let seq = self.changed(Some(id));
-        let held = news.iter().cloned().map(Held::Output).collect();
         if self.saving_fails() {
             self.out.extend(news);
+            self.greet_new_master(now, id);
         } else {
+            let held = news.iter().cloned().map(Held::Output).chain([Held::Greet(id)]).collect();
             self.hold(seq, held, news);
         }
-        self.greet_new_master(now, id);
     }
 
     /// Who won the epoch, as far as our own vote tells; else who told us.

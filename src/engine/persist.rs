@@ -24,6 +24,8 @@ pub(super) enum Held {
     Campaign(MasterId, Epoch),
     /// The new configuration is durable: announce it.
     Announce(MasterId, Epoch),
+    /// A configuration of another sentinel was announced: turn to the new master.
+    Greet(MasterId),
 }
 
 #[derive(Debug)]
@@ -165,7 +167,7 @@ impl Engine {
         for waiting in failed {
             self.out.extend(waiting.failed);
             for held in waiting.ok {
-                self.cancel_held(waiting.seq, held);
+                self.cancel_held(now, waiting.seq, held);
             }
         }
         self.schedule.set_earlier(Wake::Save, now + RETRY);
@@ -181,9 +183,10 @@ impl Engine {
 
     /// A candidate that could not save its vote gives up. A leader that could not save the new
     /// configuration waits: it may not announce it, but the node is a master already.
-    fn cancel_held(&mut self, seq: Seq, held: Held) {
+    fn cancel_held(&mut self, now: Time, seq: Seq, held: Held) {
         match held {
             Held::Output(_) => {}
+            Held::Greet(master) => self.greet_new_master(now, master),
             Held::Campaign(master, epoch) => self.campaign_not_saved(master, epoch),
             Held::Announce(master, epoch) => {
                 let ok = vec![Held::Announce(master, epoch)];
@@ -198,6 +201,7 @@ impl Engine {
                 Held::Output(output) => self.out.push(output),
                 Held::Campaign(master, epoch) => self.campaign(master, epoch),
                 Held::Announce(master, epoch) => self.announce(master, epoch),
+                Held::Greet(master) => self.greet_new_master(self.now, master),
             }
         }
     }

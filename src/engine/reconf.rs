@@ -273,7 +273,8 @@ impl Engine {
         let since = node.reported_since;
         let patient = now.since(since) > GRACE && node.down_began.is_none_or(|at| now.since(at) > GRACE);
         let known_old = node.retired.is_some();
-        if patient || (known_old && (self.leaders_word(now, id, since) || self.all_agree(now, id, since))) {
+        let agreed = known_old && self.is_first(id) && self.all_agree(now, id, since);
+        if patient || agreed || (known_old && self.leaders_word(now, id, since)) {
             self.correct(now, id, replica, Kind::ConvertToSlave);
         }
     }
@@ -321,11 +322,14 @@ impl Engine {
     }
 
     /// INFO of the master, read since `since`, says master, and a majority told since then that it
-    /// holds our configuration; one Vigía does it, by rank.
-    fn all_agree(&self, now: Time, id: MasterId, since: Time) -> bool {
-        let Some(master) = self.masters.get(&id) else { return false };
-        let read = self.nodes.get(&master.node).and_then(|node| node.info_at).is_some_and(|at| at >= since);
-        read && self.config_confirmed(now, id, since) && self.is_first(id)
+    /// holds our configuration.
+    fn all_agree(&mut self, now: Time, id: MasterId, since: Time) -> bool {
+        let Some(node) = self.masters.get(&id).map(|master| master.node) else { return false };
+        if self.nodes.get(&node).and_then(|node| node.info_at).is_none_or(|at| at < since) {
+            self.info_now(now, node);
+            return false;
+        }
+        self.config_confirmed(now, id, since)
     }
 
     /// Whether this sentinel is the best-ranked of the Vigía processes that are connected.
@@ -339,14 +343,14 @@ impl Engine {
 
     /// A replica that its leader left behind: the leader is this sentinel (restarted) or gone, and
     /// the others agree on the configuration. Replicas of a living leader are left to it.
-    fn left_behind(&self, now: Time, id: MasterId, since: Time) -> bool {
+    fn left_behind(&mut self, now: Time, id: MasterId, since: Time) -> bool {
         let Some(master) = self.masters.get(&id) else { return false };
         let leader_here = master.led_by.as_ref().is_some_and(|leader| {
             let peer = self.by_run_id.get(leader).and_then(|peer| self.peers.get(peer));
             peer.is_some_and(|peer| peer.cmd.up().is_some())
         });
         let led_by_me = master.led_by.as_ref() == Some(&self.globals.my_id);
-        (led_by_me || !leader_here) && self.all_agree(now, id, since)
+        (led_by_me || (!leader_here && self.is_first(id))) && self.all_agree(now, id, since)
     }
 
     /// *Master looks sane*: it says that it is a master, is not down, and was read lately.

@@ -1,4 +1,12 @@
 //! tokio: the only place with sockets, files, clocks and processes. It performs, it never decides.
 
+pub mod driver;
+pub mod files;
 pub mod handle;
+pub mod limits;
+pub mod link;
+pub mod log;
+pub mod save;
 pub mod server;
+pub mod signals;
+pub mod start;

@@ -1,0 +1,79 @@
+//! Performs what the engine wants done.
+
+use std::collections::HashMap;
+
+use tokio::sync::oneshot;
+
+use super::EventSink;
+use crate::engine::event::Level;
+use crate::engine::{Answer, Event, Output, Seq, Ticket};
+use crate::runtime::handle::Views;
+use crate::runtime::link::Links;
+use crate::runtime::log;
+
+/// The hands: links, views, subscribers, waiting clients.
+#[derive(Debug)]
+pub(super) struct Effects<L, E> {
+    pub(super) links: L,
+    views: Views,
+    sink: E,
+    waiting: HashMap<Ticket, oneshot::Sender<Answer>>,
+    next_ticket: u64,
+}
+
+impl<L: Links, E: EventSink> Effects<L, E> {
+    pub(super) fn new(links: L, views: Views, sink: E) -> Self {
+        Self { links, views, sink, waiting: HashMap::new(), next_ticket: 0 }
+    }
+
+    /// Commands whose answers have not come.
+    pub(super) fn tickets(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Names a command whose answer goes to `answer`.
+    pub(super) fn issue_ticket(&mut self, answer: oneshot::Sender<Answer>) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.waiting.insert(ticket, answer);
+        ticket
+    }
+
+    /// Performs one output at once. A number that is to be saved is the caller's business.
+    pub(super) fn perform(&mut self, output: Output) -> Option<Seq> {
+        match output {
+            Output::Connect { link, addr } => self.links.connect(link, &addr),
+            Output::Close { link } => self.links.close(link),
+            Output::Send { link, request, renames } => self.links.send(link, &request, renames.as_ref()),
+            Output::Save(seq) => return Some(seq),
+            Output::View(view) => {
+                self.views.insert(view.name.clone(), view);
+            }
+            Output::ViewGone(name) => {
+                self.views.remove(&name);
+            }
+            Output::Event(event) => self.announce(&event),
+            Output::Note(note) => log::line(note.level(), &note),
+            Output::Answer { ticket, answer } => self.answer(ticket, answer),
+        }
+        None
+    }
+
+    /// Source: spec 03, section 1: events of level debug are logged only.
+    fn announce(&self, event: &Event) {
+        let level = event.kind.level();
+        log::line(level, event);
+        if level > Level::Debug {
+            self.sink.publish(event.kind.name(), &event.payload());
+        }
+    }
+
+    fn answer(&mut self, ticket: Ticket, answer: Answer) {
+        let waiting = self.waiting.remove(&ticket);
+        debug_assert!(waiting.is_some(), "every command is answered once: {ticket:?}");
+        if let Some(waiting) = waiting {
+            // A client that has gone meanwhile needs no answer.
+            let _ = waiting.send(answer);
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! The driver on a paused clock, with scripts for the engine, the links, the disk and the hub.
+
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::engine::event::{Kind, MasterRef, Subject};
+use crate::engine::settings::{Globals, Renames};
+use crate::engine::{
+    Addr, Answer, Command, DownCause, Epoch, Event, LinkId, MasterName, MasterView, Request, RunId, Seq,
+    State, Status, Ticket,
+};
+use crate::runtime::handle::EngineHandle;
+
+/// What everybody did, in order.
+type Trace = Arc<Mutex<Vec<String>>>;
+type Rule = Box<dyn FnMut(Time, &Input<'_>) -> Step + Send>;
+
+/// What the scripted engine does with one input.
+#[derive(Default)]
+struct Step {
+    outputs: Vec<Output>,
+    wakeup: Option<u64>,
+    seq: u64,
+}
+
+struct Script {
+    rule: Rule,
+    trace: Trace,
+    out: Vec<Output>,
+    wakeup: Option<Time>,
+    seq: Seq,
+}
+
+impl Brain for Script {
+    type Why = &'static str;
+
+    fn handle(&mut self, now: Time, input: Input<'_>) -> std::vec::Drain<'_, Output> {
+        let text = format!("{now} {input:?}");
+        self.trace.lock().unwrap().push(text);
+        let step = (self.rule)(now, &input);
+        self.out.extend(step.outputs);
+        self.wakeup = step.wakeup.map(|ms| Time(ms * 1_000));
+        self.seq = self.seq.max(Seq(step.seq));
+        self.out.drain(..)
+    }
+    fn next_wakeup(&self) -> Option<(Time, &'static str)> {
+        self.wakeup.map(|at| (at, "script"))
+    }
+    fn snapshot(&self) -> Snapshot {
+        let globals = Globals::new(RunId::from("a"));
+        Snapshot { seq: self.seq, state: State { globals, current_epoch: Epoch(0), masters: Vec::new() } }
+    }
+}
+
+/// Links, disk and hub: they only write down what they were told.
+#[derive(Clone, Debug)]
+struct Scribe(Trace, Views);
+
+impl Scribe {
+    fn note(&self, line: String) {
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+impl Links for Scribe {
+    fn connect(&mut self, link: LinkId, addr: &Addr) {
+        self.note(format!("connect {} {addr}", link.0));
+    }
+    fn close(&mut self, link: LinkId) {
+        self.note(format!("close {}", link.0));
+    }
+    fn send(&mut self, link: LinkId, request: &Request, _: Option<&Renames>) {
+        self.note(format!("send {} {request:?}", link.0));
+    }
+    fn flush(&mut self) {}
+    fn accepts(&mut self, event: &LinkEvent) -> bool {
+        event.link() != LinkId(666)
+    }
+}
+
+impl SaveWorker for Scribe {
+    fn start(&mut self, snapshot: Snapshot) -> bool {
+        self.note(format!("save {}", snapshot.seq.0));
+        true
+    }
+}
+
+impl EventSink for Scribe {
+    fn publish(&self, channel: &str, payload: &str) {
+        let view = self.1.get(&MasterName::from("m")).map(|view| view.addr.to_string());
+        self.note(format!("publish {channel} {payload}; view {view:?}"));
+    }
+}
+
+struct World {
+    trace: Trace,
+    links: mpsc::Sender<LinkEvent>,
+    saved: mpsc::Sender<Saved>,
+    handle: EngineHandle,
+    stop: oneshot::Sender<()>,
+    running: tokio::task::JoinHandle<Scribe>,
+}
+
+impl World {
+    fn start(rule: impl FnMut(Time, &Input<'_>) -> Step + Send + 'static) -> Self {
+        let (links, link_events) = mpsc::channel(LINK_EVENTS);
+        let (asked_sender, asked) = mpsc::channel(COMMANDS);
+        let (saved_sender, saved) = mpsc::channel(SAVE_RESULTS);
+        let (stop, stopped) = oneshot::channel();
+        let (trace, views) = (Trace::default(), Views::default());
+        let handle = EngineHandle::new(asked_sender, views.clone());
+        let scribe = Scribe(trace.clone(), views.clone());
+        let script =
+            Script { rule: Box::new(rule), trace: trace.clone(), out: Vec::new(), wakeup: None, seq: Seq(0) };
+        let inboxes = Inboxes { links: link_events, asked, saved };
+        let driver =
+            Driver::new(script, Clock::start(), inboxes, scribe.clone(), scribe.clone(), views, scribe);
+        let running = tokio::spawn(driver.run(stopped));
+        Self { trace, links, saved: saved_sender, handle, stop, running }
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.trace.lock().unwrap())
+    }
+}
+
+async fn pass_ms(ms: u64) {
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+}
+
+fn down(link: u64) -> LinkEvent {
+    LinkEvent::Down { link: LinkId(link), cause: DownCause::Remote }
+}
+
+fn event(kind: Kind) -> Output {
+    let master = MasterRef { name: MasterName::from("m"), addr: Addr::new("10.0.0.1", 1) };
+    Output::Event(Event { kind, subject: Subject::Master(master), detail: String::new() })
+}
+
+fn view(host: &str) -> Output {
+    let addr = Addr::new(host, 1);
+    Output::View(Arc::new(MasterView {
+        name: MasterName::from("m"),
+        configured: addr.clone(),
+        addr,
+        status: Status::Ok,
+        replicas: 0,
+        sentinels: 1,
+        config_epoch: Epoch(0),
+    }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_engine_is_ticked_at_the_start_and_at_its_wakeups() {
+    let world = World::start(|now, _| Step {
+        wakeup: (now < Time(200_000)).then_some(now.0 / 1_000 + 100),
+        ..Step::default()
+    });
+    pass_ms(1_000).await;
+    assert_eq!(world.take(), ["0.000000 Tick", "0.100000 Tick", "0.200000 Tick"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn outputs_are_performed_in_order_and_a_view_before_its_event() {
+    let world = World::start(|_, _| Step {
+        outputs: vec![
+            Output::Connect { link: LinkId(1), addr: Addr::new("10.0.0.1", 6379) },
+            Output::Send { link: LinkId(1), request: Request::Ping, renames: None },
+            view("10.0.0.2"),
+            event(Kind::SwitchMaster),
+            event(Kind::Sdown),
+            Output::ViewGone(MasterName::from("m")),
+            event(Kind::Unmonitor),
+            Output::Close { link: LinkId(1) },
+        ],
+        ..Step::default()
+    });
+    pass_ms(1).await;
+    let expected = [
+        "0.000000 Tick",
+        "connect 1 10.0.0.1:6379",
+        "send 1 Ping",
+        r#"publish +switch-master ; view Some("10.0.0.2:1")"#,
+        r#"publish +sdown master m 10.0.0.1 1; view Some("10.0.0.2:1")"#,
+        "publish -monitor master m 10.0.0.1 1; view None",
+        "close 1",
+    ];
+    assert_eq!(world.take(), expected);
+}
+
+/// The other task stands for a link whose socket becomes readable at the moment of the deadline.
+#[tokio::test(start_paused = true)]
+async fn what_is_readable_at_a_deadline_is_delivered_before_the_tick() {
+    let world =
+        World::start(|now, _| Step { wakeup: (now < Time(100_000)).then_some(100), ..Step::default() });
+    let links = world.links.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        links.send(down(1)).await.unwrap();
+        links.send(down(2)).await.unwrap();
+    });
+    pass_ms(1_000).await;
+    let expected = [
+        "0.000000 Tick",
+        "0.099999 LinkDown { link: LinkId(1), cause: Remote }",
+        "0.099999 LinkDown { link: LinkId(2), cause: Remote }",
+        "0.100000 Tick",
+    ];
+    assert_eq!(world.take(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_long_stall_input_gets_the_true_time() {
+    let world =
+        World::start(|now, _| Step { wakeup: (now < Time(100_000)).then_some(100), ..Step::default() });
+    pass_ms(1).await;
+    world.links.send(down(1)).await.unwrap();
+    // Nothing runs between here and there: the whole process was stopped.
+    tokio::time::advance(Duration::from_secs(5)).await;
+    pass_ms(1).await;
+    let trace = world.take();
+    assert_eq!(trace[0], "0.000000 Tick");
+    assert!(trace[1].starts_with("5.00") && trace[1].contains("LinkDown"), "{trace:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_does_not_hold_up_a_deadline() {
+    let mut ticks = 0;
+    let world = World::start(move |_, input| {
+        ticks += usize::from(matches!(input, Input::Tick));
+        Step { wakeup: (ticks < 2).then_some(100), ..Step::default() }
+    });
+    let links = world.links.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(99)).await;
+        while links.send(down(1)).await.is_ok() {}
+    });
+    pass_ms(99).await;
+    let ticked = |line: &String| line.starts_with("0.1") && line.ends_with("Tick");
+    for _ in 0..10 {
+        // The flood never lets the paused clock move by itself.
+        tokio::time::advance(Duration::from_millis(1)).await;
+    }
+    let trace = world.take();
+    assert!(trace.len() > 100, "there is a flood");
+    assert!(trace.iter().any(ticked), "ticked at most 10 ms late");
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_of_closed_links_are_dropped() {
+    let world = World::start(|_, _| Step::default());
+    world.links.send(down(666)).await.unwrap();
+    world.links.send(down(1)).await.unwrap();
+    pass_ms(1).await;
+    assert_eq!(world.take(), ["0.000000 Tick", "0.000000 LinkDown { link: LinkId(1), cause: Remote }"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_finds_its_asker_even_out_of_order() {
+    let mut tickets: Vec<Ticket> = Vec::new();
+    let world = World::start(move |_, input| {
+        let Input::Command { ticket, .. } = input else { return Step::default() };
+        tickets.push(*ticket);
+        let outputs = match tickets[..] {
+            [first, second] => [(second, 2), (first, 1)]
+                .map(|(ticket, n)| Output::Answer { ticket, answer: Answer::Integer(n) })
+                .to_vec(),
+            _ => Vec::new(),
+        };
+        Step { outputs, ..Step::default() }
+    });
+    let (one, two) = tokio::join!(world.handle.ask(Command::Masters), world.handle.ask(Command::FlushConfig));
+    assert_eq!((one.unwrap(), two.unwrap()), (Answer::Integer(1), Answer::Integer(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn askers_are_told_when_the_driver_stops() {
+    let world = World::start(|_, _| Step::default());
+    let handle = world.handle.clone();
+    let asking = tokio::spawn(async move { handle.ask(Command::Masters).await });
+    pass_ms(1).await;
+    world.stop.send(()).unwrap();
+    assert!(asking.await.unwrap().is_err());
+    world.running.await.unwrap();
+}
+
+/// Each `LinkDown { link: n }` is a change number n.
+fn changes() -> impl FnMut(Time, &Input<'_>) -> Step {
+    |_, input| {
+        let Input::LinkDown { link, .. } = input else { return Step::default() };
+        Step { outputs: vec![Output::Save(Seq(link.0))], seq: link.0, wakeup: None }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_write_is_in_flight_and_later_changes_share_the_next() {
+    let world = World::start(changes());
+    world.links.send(down(1)).await.unwrap();
+    pass_ms(10).await;
+    for change in 2..5 {
+        world.links.send(down(change)).await.unwrap();
+    }
+    pass_ms(10).await;
+    let saves = |trace: Vec<String>| -> Vec<String> {
+        trace.into_iter().filter(|line| line.contains("ersist") || line.starts_with("save")).collect()
+    };
+    assert_eq!(saves(world.take()), ["save 1"]);
+
+    world.saved.send(Saved { seq: Seq(1), ok: true }).await.unwrap();
+    pass_ms(10).await;
+    assert_eq!(saves(world.take()), ["0.020000 Persisted(Seq(1))", "save 4"]);
+
+    world.saved.send(Saved { seq: Seq(4), ok: false }).await.unwrap();
+    pass_ms(10).await;
+    assert_eq!(
+        saves(world.take()),
+        ["0.030000 PersistFailed(Seq(4))"],
+        "trying again is the engine's business"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_save_that_takes_longer_than_a_second_has_failed_until_it_succeeds() {
+    let world = World::start(changes());
+    pass_ms(10).await;
+    world.links.send(down(7)).await.unwrap();
+    pass_ms(2_000).await;
+    world.saved.send(Saved { seq: Seq(7), ok: true }).await.unwrap();
+    pass_ms(10).await;
+    let expected = ["save 7", "1.010000 PersistFailed(Seq(7))", "2.010000 Persisted(Seq(7))"];
+    assert_eq!(world.take()[2..], expected);
+}
+
+/// An engine that has something to do all the time, as with too many masters for the machine.
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_is_always_late_still_answers_and_stops() {
+    let world = World::start(|_, input| {
+        let output = match input {
+            Input::Command { ticket, .. } => Output::Answer { ticket: *ticket, answer: Answer::Ok },
+            Input::Tick
+            | Input::LinkUp { .. }
+            | Input::LinkDown { .. }
+            | Input::Reply { .. }
+            | Input::Message { .. }
+            | Input::Persisted(_)
+            | Input::PersistFailed(_) => event(Kind::Slave),
+        };
+        Step { outputs: vec![output], wakeup: Some(0), seq: 0 }
+    });
+    assert_eq!(world.handle.ask(Command::Masters).await.unwrap(), Answer::Ok);
+    world.stop.send(()).unwrap();
+    world.running.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+#[cfg_attr(debug_assertions, should_panic(expected = "a deadline that stays due would spin this loop"))]
+async fn a_deadline_that_stays_due_is_noticed() {
+    let mut world = World::start(|_, _| Step { wakeup: Some(0), ..Step::default() });
+    tokio::select! {
+        ended = &mut world.running => std::panic::resume_unwind(ended.unwrap_err().into_panic()),
+        () = pass_ms(100) => {}
+    }
+    assert!(world.take().len() < 200, "in release the driver pauses");
+}

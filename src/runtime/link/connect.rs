@@ -1,0 +1,130 @@
+//! Opens a connection, and says whose fault it is when that fails.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::Resolver;
+use crate::engine::{Addr, DownCause};
+
+/// After this long without traffic the kernel asks whether the other side is still there. A backstop: the
+/// engine's PINGs notice a silent node much earlier.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// How connections are made.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// `bind-source-addr`.
+    pub source: Option<IpAddr>,
+    /// Host names to addresses.
+    pub resolver: Arc<Resolver>,
+}
+
+/// Whose doing a failed or lost connection is.
+///
+/// Only an error that surely lies on this machine is [`DownCause::Local`], because such an error does not start
+/// the clock of SDOWN; that a route is missing or a firewall says no looks like a dead host from here.
+pub fn cause_of(error: &io::Error) -> DownCause {
+    const LOCAL: [Errno; 8] = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::ADDRNOTAVAIL,
+        Errno::ADDRINUSE,
+        Errno::NOBUFS,
+        Errno::NOMEM,
+        Errno::AGAIN,
+        Errno::AFNOSUPPORT,
+    ];
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::CONNREFUSED) => DownCause::Refused,
+        Some(code) if LOCAL.contains(&code) => DownCause::Local,
+        Some(_) | None => DownCause::Remote,
+    }
+}
+
+/// Connects to the first address of `addr` that answers.
+///
+/// # Errors
+/// The error of the last address tried, or of the resolver. There is no time limit: the engine restarts
+/// attempts that hang.
+pub(super) async fn open(addr: &Addr, options: &Options) -> io::Result<TcpStream> {
+    let ips = match addr.host.parse::<IpAddr>() {
+        Ok(ip) => vec![ip],
+        Err(_) => options.resolver.resolve(&addr.host).await?,
+    };
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for ip in ips {
+        match open_one(SocketAddr::new(ip, addr.port), options.source).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+async fn open_one(to: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if let Some(source) = source {
+        socket.bind(SocketAddr::new(source, 0))?;
+    }
+    socket.set_nodelay(true)?;
+    SockRef::from(&socket).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
+    let stream = socket.connect(to).await?;
+    // A port of the ephemeral range on which nobody listens can be the very port that the kernel chose for our
+    // end: TCP then connects the socket to itself.
+    if stream.local_addr()? == stream.peer_addr()? {
+        return Err(Errno::CONNREFUSED.into());
+    }
+    Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_blamed_on_the_right_side() {
+        let cases = [
+            (Errno::CONNREFUSED, DownCause::Refused),
+            (Errno::CONNRESET, DownCause::Remote),
+            (Errno::PIPE, DownCause::Remote),
+            (Errno::TIMEDOUT, DownCause::Remote),
+            (Errno::HOSTUNREACH, DownCause::Remote),
+            (Errno::NETUNREACH, DownCause::Remote),
+            (Errno::ACCESS, DownCause::Remote),
+            (Errno::PERM, DownCause::Remote),
+            (Errno::MFILE, DownCause::Local),
+            (Errno::NFILE, DownCause::Local),
+            (Errno::ADDRNOTAVAIL, DownCause::Local),
+            (Errno::ADDRINUSE, DownCause::Local),
+            (Errno::NOBUFS, DownCause::Local),
+            (Errno::NOMEM, DownCause::Local),
+            (Errno::AFNOSUPPORT, DownCause::Local),
+        ];
+        for (code, cause) in cases {
+            assert_eq!(cause_of(&code.into()), cause, "{code:?}");
+        }
+        assert_eq!(cause_of(&io::ErrorKind::NotFound.into()), DownCause::Remote, "a name without addresses");
+    }
+
+    #[tokio::test]
+    async fn a_source_address_of_another_machine_is_a_local_error() {
+        let to = "127.0.0.1:1".parse().unwrap();
+        let error = open_one(to, Some("192.0.2.1".parse().unwrap())).await.unwrap_err();
+        assert_eq!(cause_of(&error), DownCause::Local);
+    }
+
+    #[tokio::test]
+    async fn the_source_address_is_used() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let source = "127.0.0.2".parse().unwrap();
+        let stream = open_one(listener.local_addr().unwrap(), Some(source)).await.unwrap();
+        assert_eq!(stream.local_addr().unwrap().ip(), source);
+        assert!(stream.nodelay().unwrap() && SockRef::from(&stream).keepalive().unwrap());
+    }
+}

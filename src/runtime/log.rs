@@ -1,0 +1,235 @@
+//! The log: stock's line format on standard output or in a file.
+//!
+//! `<pid>:X <DD Mon YYYY HH:MM:SS.mmm> <c> <message>`, local time.
+//!
+//! | stock   | character | `tracing` level |
+//! |---------|-----------|-----------------|
+//! | debug   | `.`       | TRACE           |
+//! | verbose | `-`       | DEBUG           |
+//! | notice  | `*`       | INFO            |
+//! | warning | `#`       | WARN, ERROR     |
+//!
+//! Only this program's own lines are written, not those of libraries. Fields follow the message as
+//! ` name=value`; lines whose text stock fixes have none.
+//!
+//! The engine must not wait for a terminal that was stopped or a pipe that nobody reads, so lines go through
+//! a bounded queue to a thread of their own. While the queue is full, lines are dropped and counted; when
+//! there is room again, a line says how many are missing. [`Log::flush`] empties the queue before the
+//! process exits, with a time limit for the same reason.
+//!
+//! Source: spec 01, section 3.
+
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+
+use crate::conf::LogLevel;
+use crate::engine::event;
+
+mod queue;
+
+pub use queue::{Destination, Log};
+
+/// Messages are cut here, in bytes. Source: spec 01, section 3.
+pub const MAX_MESSAGE: usize = 1_024;
+/// Whose lines are written.
+const OWN_TARGET: &str = "vigia";
+
+/// The level in force; shared, so that `SENTINEL CONFIG SET loglevel` can change it.
+#[derive(Clone, Debug)]
+pub struct Threshold(Arc<AtomicU8>);
+
+impl Threshold {
+    /// A threshold that starts at `level`.
+    pub fn new(level: LogLevel) -> Self {
+        Self(Arc::new(AtomicU8::new(rank(level))))
+    }
+
+    /// Changes it at once for all threads.
+    pub fn set(&self, level: LogLevel) {
+        self.0.store(rank(level), Ordering::Relaxed);
+    }
+
+    fn lets_through(&self, level: LogLevel) -> bool {
+        rank(level) >= self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Louder is larger.
+fn rank(level: LogLevel) -> u8 {
+    match level {
+        LogLevel::Debug => 0,
+        LogLevel::Verbose => 1,
+        LogLevel::Notice => 2,
+        LogLevel::Warning => 3,
+        LogLevel::Nothing => 4,
+    }
+}
+
+/// Logs a line of the event stream, or a note, at its level.
+pub fn line(level: event::Level, text: &impl fmt::Display) {
+    match level {
+        event::Level::Debug => tracing::trace!("{text}"),
+        event::Level::Verbose => tracing::debug!("{text}"),
+        event::Level::Notice => tracing::info!("{text}"),
+        event::Level::Warning => tracing::warn!("{text}"),
+    }
+}
+
+/// Makes this log the process' log.
+///
+/// # Errors
+/// When a log was installed before.
+pub fn install(threshold: Threshold, log: Log) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Lines { threshold, log }))
+}
+
+/// The layer that turns `tracing` events into lines.
+struct Lines {
+    threshold: Threshold,
+    log: Log,
+}
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let meta = event.metadata();
+        let (level, mark) = stock_level(*meta.level());
+        let own = meta.target().split("::").next() == Some(OWN_TARGET);
+        if !own || !self.threshold.lets_through(level) {
+            return;
+        }
+        let mut text = Text::default();
+        event.record(&mut text);
+        self.log.push(format_line(&chrono::Local::now(), mark, text));
+    }
+}
+
+/// The level of stock, and its character.
+fn stock_level(level: Level) -> (LogLevel, char) {
+    if level == Level::TRACE {
+        (LogLevel::Debug, '.')
+    } else if level == Level::DEBUG {
+        (LogLevel::Verbose, '-')
+    } else if level == Level::INFO {
+        (LogLevel::Notice, '*')
+    } else {
+        (LogLevel::Warning, '#')
+    }
+}
+
+/// One line, with its newline. A newline inside the message would forge a line: it becomes a blank.
+fn format_line(now: &chrono::DateTime<chrono::Local>, mark: char, text: Text) -> String {
+    let mut message = text.message + &text.fields;
+    if message.len() > MAX_MESSAGE {
+        let end = (0..=MAX_MESSAGE).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
+        message.truncate(end);
+    }
+    let message = message.replace(['\n', '\r'], " ");
+    let pid = std::process::id();
+    format!("{pid}:X {} {mark} {message}\n", now.format("%d %b %Y %H:%M:%S%.3f"))
+}
+
+/// Collects the message and the fields of an event.
+#[derive(Default)]
+struct Text {
+    message: String,
+    fields: String,
+}
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // Writing to a String cannot fail.
+        let _ = match field.name() {
+            "message" => write!(self.message, "{value:?}"),
+            name => write!(self.fields, " {name}={value:?}"),
+        };
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => self.message.push_str(value),
+            name => {
+                let _ = write!(self.fields, " {name}={value}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use chrono::TimeZone;
+
+    use super::*;
+
+    fn written(threshold: LogLevel, speak: impl FnOnce()) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let log = Log::open(Destination::File(path.clone())).unwrap();
+        let lines = Lines { threshold: Threshold::new(threshold), log: log.clone() };
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), speak);
+        assert!(log.flush(Duration::from_secs(10)));
+        std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    fn speak() {
+        tracing::trace!("a");
+        tracing::debug!("b");
+        tracing::info!("c");
+        tracing::warn!("d");
+        tracing::error!(link = 7, why = "x", "e");
+        tracing::warn!(target: "tokio::net", "not ours");
+    }
+
+    /// Character and message: what follows the time.
+    fn tail(line: &str) -> &str {
+        let start = format!("{}:X ", std::process::id());
+        &line.strip_prefix(&start).unwrap()["22 Nov 2026 17:04:43.466 ".len()..]
+    }
+
+    #[test]
+    fn levels_map_to_stocks_characters_and_the_threshold_holds() {
+        let all = ["- b", "* c", "# d", "# e link=7 why=x"];
+        let cases = [
+            (LogLevel::Debug, vec![". a", all[0], all[1], all[2], all[3]]),
+            (LogLevel::Verbose, all.to_vec()),
+            (LogLevel::Notice, all[1..].to_vec()),
+            (LogLevel::Warning, all[2..].to_vec()),
+            (LogLevel::Nothing, vec![]),
+        ];
+        for (threshold, expected) in cases {
+            let lines = written(threshold, speak);
+            assert_eq!(lines.iter().map(|line| tail(line)).collect::<Vec<_>>(), expected, "{threshold:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_looks_like_stocks() {
+        let at = chrono::Local.with_ymd_and_hms(2026, 11, 2, 17, 4, 43).unwrap() + Duration::from_millis(46);
+        let line = format_line(&at, '#', Text { message: "+sdown master\nm".into(), fields: String::new() });
+        let pid = std::process::id();
+        assert_eq!(line, format!("{pid}:X 02 Nov 2026 17:04:43.046 # +sdown master m\n"));
+    }
+
+    #[test]
+    fn long_messages_are_cut_between_characters() {
+        let text = Text { message: "a".repeat(MAX_MESSAGE - 1) + "é!", fields: String::new() };
+        let line = format_line(&chrono::Local::now(), '*', text);
+        assert!(line.trim_end().ends_with("aaa"), "{line}");
+        assert!(tail(line.trim_end()).len() == "* ".len() + MAX_MESSAGE - 1);
+    }
+
+    #[test]
+    fn the_threshold_can_be_changed_while_running() {
+        let threshold = Threshold::new(LogLevel::Warning);
+        assert!(!threshold.lets_through(LogLevel::Notice));
+        threshold.clone().set(LogLevel::Debug);
+        assert!(threshold.lets_through(LogLevel::Debug));
+    }
+}

@@ -1,0 +1,295 @@
+//! From the command line to a running sentinel, and to its end.
+//!
+//! The order is stock's: configuration, log, checks, banner, descriptor limit, pid file, listeners, identity
+//! (made and saved before anything else happens), engine, clients. The `+monitor` events are the engine's,
+//! at its first input.
+//!
+//! Source: spec 01, sections 2 to 4.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::conf::{Generic, Loaded};
+use crate::engine::{RunId, State};
+use crate::runtime::files::{Disk, strerror};
+use crate::runtime::limits;
+use crate::runtime::log::{self, Destination, Log, Threshold};
+use crate::runtime::save::{Render, Saver, save_and_log};
+
+mod load;
+mod serving;
+mod supervisor;
+
+use supervisor::{PidFile, is_supervised};
+
+/// How long the end of the process waits for a log that is not read.
+const LOG_PATIENCE: Duration = Duration::from_secs(1);
+/// Links for what will be found beside what is configured: replicas and sentinels of each master.
+const UNKNOWN_LINKS: u64 = 16;
+
+/// How the process was started.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Launch {
+    /// The configuration file, absolute.
+    pub config: Option<PathBuf>,
+    /// `--name value ...` as typed.
+    pub options: Vec<String>,
+    /// More configuration comes on standard input.
+    pub stdin: bool,
+}
+
+/// Why the process does not start. The exit code is 1.
+#[derive(Debug)]
+enum Fatal {
+    /// A line of the log, at warning.
+    Log(String),
+    /// On standard error, below the banner of configuration errors.
+    Banner(String),
+}
+
+/// Runs a sentinel until it is told to end.
+pub fn run(launch: &Launch) -> ExitCode {
+    let mut log = None;
+    let outcome = start(launch, &mut log);
+    let code = match outcome {
+        Ok(code) => code,
+        Err(fatal) => {
+            report(&fatal, &mut log);
+            1
+        }
+    };
+    if let Some(log) = log {
+        log.flush(LOG_PATIENCE);
+    }
+    ExitCode::from(code)
+}
+
+fn start(launch: &Launch, log: &mut Option<Log>) -> Result<u8, Fatal> {
+    let mut loaded = load::load(launch)?;
+    open_log(&loaded.generic, log)?;
+    let config = check_config_file(launch)?;
+    check_daemonize(&loaded.generic)?;
+    load::merge_sidecar(&config, &mut loaded);
+    say_hello(launch, &loaded);
+
+    let verdict = limits::raise(u64::from(loaded.generic.maxclients), links_of(&loaded.state));
+    verdict.log();
+    let maxclients = verdict.maxclients(u64::from(loaded.generic.maxclients));
+    if maxclients == 0 {
+        return Ok(1);
+    }
+    let pid_file = PidFile::write(loaded.generic.pidfile.as_deref());
+    tracing::info!("Running mode=sentinel, port={}.", loaded.generic.port);
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Fatal::Log(format!("No threads: {}", strerror(&error))))?;
+    let log = log.clone();
+    let code = runtime.block_on(serving::serve(config, loaded, maxclients, log, &pid_file));
+    // A lookup of a name may hang in a thread; it must not keep the process alive.
+    runtime.shutdown_background();
+    code
+}
+
+fn open_log(generic: &Generic, log: &mut Option<Log>) -> Result<(), Fatal> {
+    let to = match generic.logfile.as_str() {
+        "" => Destination::Stdout,
+        path => Destination::File(path.into()),
+    };
+    let opened = Log::open(to)
+        .map_err(|error| Fatal::Banner(format!("Can't open the log file: {}", strerror(&error))))?;
+    install(Threshold::new(generic.loglevel), &opened);
+    *log = Some(opened);
+    Ok(())
+}
+
+/// Only the first log of a process can be installed; there is only one, except when tests start several.
+fn install(threshold: Threshold, log: &Log) {
+    if log::install(threshold, log.clone()).is_err() {
+        tracing::trace!("a log is installed already");
+    }
+}
+
+/// Where the state will be saved.
+fn check_config_file(launch: &Launch) -> Result<PathBuf, Fatal> {
+    let Some(path) = &launch.config else {
+        return Err(Fatal::Log("Sentinel needs config file on disk to save state. Exiting...".into()));
+    };
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).map_err(|errno| {
+        let reason = strerror(&errno.into());
+        Fatal::Log(format!("Sentinel config file {} is not writable: {reason}. Exiting...", path.display()))
+    })?;
+    Ok(path.clone())
+}
+
+/// Differs: the process does not detach. Service managers and containers do that better, and a fork after
+/// threads were started is unsafe.
+fn check_daemonize(generic: &Generic) -> Result<(), Fatal> {
+    if generic.daemonize && !is_supervised(generic.supervised) {
+        return Err(Fatal::Log(
+            "'daemonize yes' is not supported: start vigia with '--daemonize no' under systemd, in a container, \
+             or with nohup. Exiting..."
+                .into(),
+        ));
+    }
+    Ok(())
+}
+
+fn say_hello(launch: &Launch, loaded: &Loaded) {
+    tracing::info!("oO0OoO0OoO0Oo Vigia is starting oO0OoO0OoO0Oo");
+    let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
+    tracing::info!("Vigia version={version}, bits=64, commit=00000000, modified=0, pid={pid}, just started");
+    if launch.stdin {
+        tracing::info!("Reading config from stdin");
+    }
+    tracing::info!("Configuration loaded");
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    warn_of_scripts(&loaded.state);
+}
+
+fn warn_of_scripts(state: &State) {
+    let with_scripts = state.masters.iter().filter(|master| {
+        master.settings.notification_script.is_some() || master.settings.client_reconfig_script.is_some()
+    });
+    let names: Vec<&str> = with_scripts.map(|master| &*master.name).collect();
+    if !names.is_empty() {
+        tracing::warn!(
+            "WARNING: this release does not run scripts: notification-script and client-reconfig-script are kept, \
+             but nothing calls them (masters: {})",
+            names.join(", ")
+        );
+    }
+}
+
+/// How many outgoing connections this state may need: two per data node, one per other sentinel.
+fn links_of(state: &State) -> u64 {
+    let nodes: usize = state.masters.iter().map(|master| 1 + master.replicas.len()).sum();
+    let mut sentinels: Vec<&RunId> =
+        state.masters.iter().flat_map(|master| master.sentinels.iter().map(|(id, _)| id)).collect();
+    sentinels.sort_unstable();
+    sentinels.dedup();
+    let links = 2 * nodes + sentinels.len() + 2 * state.masters.len();
+    u64::try_from(links).unwrap_or(u64::MAX).saturating_add(UNKNOWN_LINKS)
+}
+
+/// 40 lowercase hex digits from the operating system's randomness.
+fn new_id() -> Result<RunId, Fatal> {
+    let mut bytes = [0_u8; 20];
+    random(&mut bytes)?;
+    Ok(RunId(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()))
+}
+
+fn random(bytes: &mut [u8]) -> Result<(), Fatal> {
+    match rustix::rand::getrandom(&mut *bytes, rustix::rand::GetRandomFlags::empty()) {
+        Ok(length) if length == bytes.len() => Ok(()),
+        Ok(_) => Err(Fatal::Log("The system gave too little randomness. Exiting...".into())),
+        Err(errno) => Err(Fatal::Log(format!("No randomness: {}. Exiting...", strerror(&errno.into())))),
+    }
+}
+
+/// The formats of the two files, with the settings that the engine does not know.
+#[derive(Debug)]
+struct Formats(Generic);
+
+impl Render for Formats {
+    fn config(&mut self, old: Option<&[u8]>, state: &State) -> Vec<u8> {
+        crate::conf::rewrite(old, state, &self.0)
+    }
+    fn sidecar(&mut self, state: &State) -> Vec<u8> {
+        crate::conf::state_file::render(state)
+    }
+}
+
+/// Makes sure that this sentinel has an identity that survives a restart. A disk that fails is no reason not to
+/// start (stock's rule): the engine will not vote with it.
+fn settle_identity(loaded: &mut Loaded, saver: &mut Saver<Disk, Formats>) -> Result<RunId, Fatal> {
+    let known = loaded.my_id.clone();
+    let is_new = known.is_none();
+    let id = match known {
+        Some(id) => id,
+        None => new_id()?,
+    };
+    loaded.state.globals.my_id = id.clone();
+    if is_new {
+        // Logged where it failed.
+        let _ = save_and_log(saver, &loaded.state);
+    }
+    tracing::info!("Sentinel ID is {id}");
+    Ok(id)
+}
+
+/// Source: spec 01, section 2.
+fn report(fatal: &Fatal, log: &mut Option<Log>) {
+    match fatal {
+        Fatal::Banner(text) => {
+            let version = env!("CARGO_PKG_VERSION");
+            eprintln!("\n*** FATAL CONFIG FILE ERROR (Vigia {version}) ***\n{text}");
+        }
+        Fatal::Log(text) => {
+            if log.is_none()
+                && let Ok(opened) = Log::open(Destination::Stdout)
+            {
+                install(Threshold::new(crate::conf::LogLevel::Notice), &opened);
+                *log = Some(opened);
+            }
+            for line in text.lines() {
+                tracing::warn!("{line}");
+            }
+        }
+    }
+}
+
+/// The absolute path of this program, as `INFO` shows it.
+fn executable() -> PathBuf {
+    std::env::current_exe().unwrap_or_else(|_| Path::new("vigia").to_path_buf())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::settings::{Globals, MasterSettings};
+    use crate::engine::{Addr, Epoch, MasterName, MasterState};
+
+    #[test]
+    fn an_id_is_40_lowercase_hex_digits_and_never_the_same() {
+        let id = new_id().unwrap();
+        assert!(id.len() == 40 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')), "{id}");
+        assert_ne!(id, new_id().unwrap());
+    }
+
+    #[test]
+    fn links_are_two_per_node_and_one_per_sentinel() {
+        let master = |name: &str| MasterState {
+            name: MasterName::from(name),
+            addr: Addr::new("10.0.0.1", 1),
+            settings: MasterSettings::new(1),
+            config_epoch: Epoch(0),
+            leader_epoch: Epoch(0),
+            leader: None,
+            replicas: vec![Addr::new("10.0.0.2", 1)],
+            sentinels: vec![(RunId::from("s"), Addr::new("10.0.0.3", 1))],
+            voters: Vec::new(),
+        };
+        let globals = Globals::new(RunId::from("me"));
+        let masters = vec![master("a"), master("b")];
+        let state = State { globals, current_epoch: Epoch(0), masters };
+        assert_eq!(links_of(&state), 2 * 4 + 1 + 4 + UNKNOWN_LINKS);
+    }
+
+    #[test]
+    fn the_config_file_is_needed_and_must_be_writable() {
+        let text = |config: Option<&str>| {
+            let launch = Launch { config: config.map(PathBuf::from), ..Launch::default() };
+            match check_config_file(&launch).unwrap_err() {
+                Fatal::Log(text) | Fatal::Banner(text) => text,
+            }
+        };
+        assert_eq!(text(None), "Sentinel needs config file on disk to save state. Exiting...");
+        assert_eq!(
+            text(Some("/nonexistent/s.conf")),
+            "Sentinel config file /nonexistent/s.conf is not writable: No such file or directory. Exiting..."
+        );
+    }
+}

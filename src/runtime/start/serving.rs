@@ -1,0 +1,176 @@
+//! Puts the parts together, and takes them apart at the end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{Fatal, Formats, PidFile, executable, random, settle_identity, supervisor};
+use crate::conf::{Generic, Loaded};
+use crate::engine::{Engine, RunId, Time};
+use crate::runtime::driver::{COMMANDS, Clock, Driver, EventSink, Inboxes, LINK_EVENTS, SAVE_RESULTS};
+use crate::runtime::files::{Disk, strerror};
+use crate::runtime::handle::{EngineHandle, Views};
+use crate::runtime::link::{Options, Resolver, TcpLinks};
+use crate::runtime::log::Log;
+use crate::runtime::save::{self, Saver, Writer};
+use crate::runtime::server::{self, Hub, Settings};
+use crate::runtime::signals::{Signals, Wish};
+
+/// How long the end waits for a save in flight, and for clients to go.
+const END_PATIENCE: Duration = Duration::from_secs(1);
+/// Wishes to end that may wait; one is enough.
+const STOP_QUEUE: usize = 1;
+
+impl EventSink for Hub {
+    fn publish(&self, channel: &str, payload: &str) {
+        Self::publish(self, channel, payload);
+    }
+}
+
+/// Serves until a signal, `SHUTDOWN`, or the end of the engine. Returns the exit code.
+pub(super) async fn serve(
+    config: PathBuf,
+    mut loaded: Loaded,
+    maxclients: u64,
+    log: Option<Log>,
+    pid_file: &PidFile,
+) -> Result<u8, Fatal> {
+    let mut signals =
+        Signals::take().map_err(|error| Fatal::Log(format!("No signals: {}", strerror(&error))))?;
+    let mut settings = server_settings(&loaded.generic, maxclients);
+    let listeners = server::bind(&settings).map_err(|error| {
+        Fatal::Log(format!("{error}\nFailed listening on port {} (tcp), aborting.", settings.port))
+    })?;
+    let mut saver = Saver::new(Disk, Formats(loaded.generic.clone()), config.clone());
+    let my_id = settle_identity(&mut loaded, &mut saver)?;
+    settings = Settings { my_id, config_file: config, executable: executable(), ..settings };
+    settings.show(&loaded.state.globals, loaded.generic.loglevel.as_str());
+
+    let hub = Hub::new();
+    let mut engine = start_engine(&loaded, saver, hub.clone())?;
+    let (stop_server, server_stopped) = watch::channel(false);
+    let (asked_to_stop, mut stop_asked) = mpsc::channel(STOP_QUEUE);
+    let on_shutdown = move || {
+        // Full means that somebody asked before.
+        let _ = asked_to_stop.try_send(());
+    };
+    let handle = engine.handle.clone();
+    let serving = server::serve(listeners, settings, handle, hub, server_stopped, on_shutdown);
+    let serving = tokio::spawn(serving);
+    supervisor::notify_ready(loaded.generic.supervised);
+
+    tokio::select! {
+        wish = signals.next() => {
+            if let Some(log) = &log {
+                wish.log(log);
+            }
+        }
+        _ = stop_asked.recv() => {}
+        ended = &mut engine.task => {
+            return Err(Fatal::Log(format!("Internal error: the engine has ended ({ended:?}). Exiting...")));
+        }
+    }
+    tokio::select! {
+        code = end(engine, stop_server, serving, pid_file) => Ok(code),
+        code = insist(&mut signals, log.as_ref()) => Ok(code),
+    }
+}
+
+/// An engine at work.
+struct Running {
+    handle: EngineHandle,
+    stop: oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<Writer>,
+}
+
+fn start_engine(loaded: &Loaded, saver: Saver<Disk, Formats>, hub: Hub) -> Result<Running, Fatal> {
+    let (link_sender, links) = mpsc::channel(LINK_EVENTS);
+    let (asked_sender, asked) = mpsc::channel(COMMANDS);
+    let (saved_sender, saved) = mpsc::channel(SAVE_RESULTS);
+    let (stop, stopped) = oneshot::channel();
+    let writer = save::spawn(saver, saved_sender)
+        .map_err(|error| Fatal::Log(format!("No thread for saving: {}", strerror(&error))))?;
+    let options = Options { source: source_addr(&loaded.generic), resolver: Arc::new(Resolver::default()) };
+    let mut seed = [0_u8; 8];
+    random(&mut seed)?;
+
+    let views = Views::default();
+    let clock = Clock::start();
+    let engine = Engine::new(loaded.state.clone(), u64::from_le_bytes(seed), Time(0));
+    let links_out = TcpLinks::new(options, link_sender);
+    let inboxes = Inboxes { links, asked, saved };
+    let driver = Driver::new(engine, clock, inboxes, links_out, writer, views.clone(), hub);
+    let task = tokio::spawn(driver.run(stopped));
+    Ok(Running { handle: EngineHandle::new(asked_sender, views), stop, task })
+}
+
+/// Source: spec 01, section 4.
+async fn end(
+    engine: Running,
+    stop_server: watch::Sender<bool>,
+    serving: tokio::task::JoinHandle<()>,
+    pid_file: &PidFile,
+) -> u8 {
+    tracing::info!("User requested shutdown...");
+    // The order of the end matters to nobody outside: what was promised is on disk already.
+    let _ = engine.stop.send(());
+    if let Ok(Ok(writer)) = tokio::time::timeout(END_PATIENCE, engine.task).await {
+        let _ = tokio::task::spawn_blocking(move || writer.finish(END_PATIENCE)).await;
+    }
+    let _ = stop_server.send(true);
+    let _ = tokio::time::timeout(END_PATIENCE, serving).await;
+    pid_file.remove();
+    tracing::warn!("Sentinel is now ready to exit, bye bye...");
+    0
+}
+
+/// Waits for the second SIGINT.
+async fn insist(signals: &mut Signals, log: Option<&Log>) -> u8 {
+    loop {
+        let wish = signals.next().await;
+        if let Some(log) = log {
+            wish.log(log);
+        }
+        if wish == Wish::Insist {
+            return 1;
+        }
+    }
+}
+
+fn source_addr(generic: &Generic) -> Option<std::net::IpAddr> {
+    let text = generic.bind_source_addr.as_deref().filter(|text| !text.is_empty())?;
+    let parsed = text.parse();
+    if parsed.is_err() {
+        tracing::warn!("bind-source-addr '{text}' is not an IP address and is not used");
+    }
+    parsed.ok()
+}
+
+fn server_settings(generic: &Generic, maxclients: u64) -> Settings {
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let users = generic.users.iter().map(|user| server::User {
+        name: user.name.as_str().into(),
+        enabled: user.enabled,
+        nopass: user.nopass,
+        password_hashes: user.password_hashes.clone(),
+    });
+    let mut settings = Settings::new(RunId::from(""));
+    settings.port = generic.port;
+    settings.bind.clone_from(&generic.bind);
+    settings.protected_mode = generic.protected_mode;
+    settings.maxclients = size(maxclients);
+    settings.timeout_secs = generic.timeout.into();
+    settings.tcp_keepalive_secs = generic.tcp_keepalive.into();
+    settings.tcp_backlog = generic.tcp_backlog;
+    settings.users = users.collect();
+    let hz = generic.raw.get("hz").and_then(|lines| lines.last()?.first()?.parse().ok());
+    settings.hz = hz.unwrap_or(settings.hz);
+    settings.limits.pubsub_hard = size(generic.pubsub_limit.hard);
+    settings.limits.pubsub_soft = size(generic.pubsub_limit.soft);
+    settings.limits.pubsub_soft_for = Duration::from_secs(generic.pubsub_limit.soft_seconds);
+    settings.limits.request.max_bulk_len = size(generic.proto_max_bulk_len);
+    settings.limits.request.max_query_buffer = size(generic.client_query_buffer_limit);
+    settings
+}

@@ -1,0 +1,140 @@
+//! House rules that the compiler does not know: which layer may use what, and how long a file
+//! may be. A violation reads ``file:line: `X`: reason``.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// (folder or file, what must not appear in its code, why).
+const BANNED: &[(&str, &str, &str)] = &[
+    ("src/engine", "Instant::now", "time is an argument: fn handle(now, ..)"),
+    ("src/engine", "SystemTime", "time is an argument: fn handle(now, ..)"),
+    ("src/engine", "HashMap", "iteration order is random; use BTreeMap"),
+    ("src/engine", "HashSet", "iteration order is random; use BTreeSet"),
+    ("src/engine", "tokio", "the engine does no I/O and runs no tasks"),
+    ("src/engine", "std::fs", "the engine touches no files"),
+    ("src/engine", "std::thread", "the engine has no threads"),
+    ("src/engine", "std::process", "the engine starts nothing"),
+    ("src/engine", "std::env", "settings are arguments"),
+    ("src/engine", "TcpStream", "the engine has no sockets"),
+    ("src/engine", "TcpListener", "the engine has no sockets"),
+    ("src/engine", "UdpSocket", "the engine has no sockets"),
+    ("src/engine", "ToSocketAddrs", "the engine resolves no names"),
+    ("src/engine", "rand::", "the seed is an argument; use the engine's own generator"),
+    ("src/engine", "RandomState", "the seed is an argument; use the engine's own generator"),
+    ("src/engine", "crate::runtime", "imports point inwards only"),
+    ("src/engine", "crate::wire", "imports point inwards only"),
+    ("src/engine", "crate::conf", "imports point inwards only"),
+    ("src/wire", "tokio", "wire is pure"),
+    ("src/wire", "std::fs", "wire is pure"),
+    ("src/wire", "std::net::Tcp", "wire is pure"),
+    ("src/wire", "Instant::now", "wire is pure"),
+    ("src/wire", "crate::runtime", "imports point inwards only"),
+    ("src/wire", "crate::conf", "wire and conf do not know each other"),
+    ("src/conf", "tokio", "conf is pure"),
+    ("src/conf", "std::fs", "conf is pure: texts are arguments"),
+    ("src/conf", "std::net::Tcp", "conf is pure"),
+    ("src/conf", "Instant::now", "conf is pure"),
+    ("src/conf", "crate::runtime", "imports point inwards only"),
+    ("src/conf", "crate::wire", "wire and conf do not know each other"),
+    ("src/runtime", "crate::demo", "imports point inwards only"),
+    ("src/runtime", "crate::cli", "imports point inwards only"),
+    ("src", "todo!(", "finish it or return an error"),
+    ("src", "unimplemented!(", "finish it or return an error"),
+    ("src", "dbg!(", "left over from debugging"),
+    ("src", "/home/", "a path of one machine"),
+    ("src", "/root/", "a path of one machine"),
+    ("tests", "/home/", "a path of one machine"),
+    ("tests", "/root/", "a path of one machine"),
+    ("src/demo", "/tmp/", "use the temporary folder of the system"),
+    ("tests", "/tmp/", "use the temporary folder of the system"),
+];
+
+/// A file that needs more holds more than one concern.
+const MAX_LINES: usize = 800;
+
+#[test]
+fn the_house_rules_hold() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    for file in rust_files(root) {
+        let name = file.strip_prefix(root).expect("below the root").to_string_lossy().into_owned();
+        // The table of rules holds every banned word.
+        if name != "tests/tidy.rs" {
+            found.extend(violations(&name, &fs::read_to_string(&file).expect("UTF-8 source")));
+        }
+    }
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}
+
+#[test]
+fn a_violation_is_found_with_its_place_and_reason() {
+    let text = "use std::collections::BTreeMap;\n\nuse std::collections::HashMap;\n";
+
+    assert_eq!(
+        violations("src/engine/mod.rs", text),
+        ["src/engine/mod.rs:3: `HashMap`: iteration order is random; use BTreeMap"]
+    );
+    assert_eq!(violations("src/runtime/mod.rs", text), [""; 0]);
+}
+
+#[test]
+fn comments_may_name_what_code_may_not_use() {
+    assert_eq!(violations("src/engine/mod.rs", "//! No tokio here.\n    // nor HashMap\n"), [""; 0]);
+    assert_eq!(violations("src/engine/mod.rs", "let x = 1; tokio::spawn(x);").len(), 1);
+}
+
+#[test]
+fn a_rule_covers_its_folder_and_the_file_of_the_same_name() {
+    assert_eq!(violations("src/wire.rs", "use tokio::net;\n").len(), 1);
+    assert_eq!(violations("src/wire/deep/er.rs", "use tokio::net;\n").len(), 1);
+    assert_eq!(violations("src/wireless.rs", "use tokio::net;\n").len(), 0);
+}
+
+#[test]
+fn a_file_over_the_ceiling_is_found() {
+    let text = "x\n".repeat(MAX_LINES + 1);
+
+    assert_eq!(violations("src/a.rs", &text), ["src/a.rs:801: `801 lines`: split it, the ceiling is 800"]);
+    assert_eq!(violations("src/a.rs", &"x\n".repeat(MAX_LINES)), [""; 0]);
+}
+
+/// All rules that `text`, the content of the file `name`, breaks.
+fn violations(name: &str, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        if line.trim_start().starts_with("//") {
+            continue;
+        }
+        for (place, word, reason) in BANNED {
+            if covers(place, name) && line.contains(word) {
+                found.push(format!("{name}:{}: `{word}`: {reason}", number + 1));
+            }
+        }
+    }
+    let lines = text.lines().count();
+    if lines > MAX_LINES {
+        found.push(format!("{name}:{lines}: `{lines} lines`: split it, the ceiling is {MAX_LINES}"));
+    }
+    found
+}
+
+fn covers(place: &str, name: &str) -> bool {
+    name.strip_prefix(place).is_some_and(|rest| rest.starts_with('/') || rest == ".rs")
+}
+
+fn rust_files(root: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![root.join("src"), root.join("tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder of this package") {
+            let path = entry.expect("a readable entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files
+}
