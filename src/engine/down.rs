@@ -23,7 +23,14 @@ const ASK_PERIOD: Span = Span::secs(1);
 
 impl Engine {
     /// Judges a data node now, tells of a change, and sets the timer for the next possible one.
+    ///
+    /// While a switch waits for its save, its nodes are not judged: the switch is told first, and then
+    /// all of them are ([`Engine::greet_new_master`]).
     pub(super) fn review_down(&mut self, now: Time, id: NodeId) {
+        if self.nodes.get(&id).is_some_and(|node| self.switch_is_held(node.master)) {
+            self.schedule.cancel(Wake::Down(id));
+            return;
+        }
         let deadline = self.down_deadline(id);
         let is_down = deadline.is_some_and(|at| at <= now);
         match deadline {
