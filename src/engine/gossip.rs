@@ -2,7 +2,6 @@
 //!
 //! Source: spec 06, sections 2 to 5; DESIGN S6, S8, S10.
 
-use super::Engine;
 use super::election::{majority, rank_of};
 use super::event::{Event, Kind, Subject};
 use super::hello::{self, Hello, Malformed};
@@ -11,6 +10,7 @@ use super::instance::{Kin, MasterId, PeerId};
 use super::output::Output;
 use super::persist::Held;
 use super::time::{Span, Time};
+use super::{Engine, LinkOwner};
 
 /// Slack when judging the age of a hello.
 const HELLO_SLACK: Span = Span::secs(1);
@@ -244,6 +244,10 @@ impl Engine {
         let Some(master) = self.masters.get(&id) else { return };
         let node = master.node;
         let replicas: Vec<_> = master.replicas.values().copied().collect();
+        let hanging = self.nodes.get(&node).is_some_and(|node| node.cmd.up().is_none());
+        if hanging {
+            self.replace_link(now, LinkOwner::NodeCommand(node));
+        }
         if let Some(node) = self.nodes.get_mut(&node) {
             node.vitals.last_ping = None;
         }

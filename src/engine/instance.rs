@@ -36,8 +36,8 @@ pub(super) enum Expect {
     Publish,
     /// SUBSCRIBE: an error ends the link.
     Subscribe,
-    /// `is-master-down-by-addr` for a master, with the epoch a vote was asked for.
-    Down { master: MasterId, candidate_epoch: Option<Epoch> },
+    /// `is-master-down-by-addr` for a master at this address, with the epoch a vote was asked for.
+    Down { master: MasterId, addr: Addr, candidate_epoch: Option<Epoch> },
     /// `SENTINEL MASTER` of a stock peer, before a promotion in this epoch.
     MasterEntry { master: MasterId, epoch: Epoch },
     /// `SENTINEL VIGIA 1 HELLO`.

@@ -241,10 +241,9 @@ impl Engine {
 
     /// Ends both links of a data node on purpose: that starts no clock.
     pub(super) fn close_node_links(&mut self, id: NodeId) {
+        self.command_link_lost(id);
         let Some(node) = self.nodes.get_mut(&id) else { return };
         let links = [reset(&mut node.cmd), reset(&mut node.sub)];
-        node.vitals.ping_sent = None;
-        node.info_sent = None;
         for link in links.into_iter().flatten() {
             self.links.remove(&link);
             self.out.push(Output::Close { link });

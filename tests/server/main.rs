@@ -27,6 +27,7 @@ macro_rules! for_each_program {
 }
 
 mod admin;
+mod durability;
 mod protocol;
 mod pubsub;
 mod replies;
