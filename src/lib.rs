@@ -101,6 +101,7 @@
 //! | `Failover`: promotion | look every 5 ms, until the term of min(10 s, failover-timeout) ends | verified as soon as it is true; S9 |
 //! | `Reconf` | look every 50 ms for 2 s, then every 500 ms; 10 s per replica; failover-timeout in all | replicas are repointed in the background |
 //! | `Save` | 1 s | a failed write is tried again |
+//! | `Scripts` | 60 s of one run; 30 s, 60 s, 2 min … before the next | stock's rules for notification and client-reconfiguration scripts |
 //!
 //! The lengths of `engine::tuning` are those without `SENTINEL DEBUG`, which changes them.
 //!

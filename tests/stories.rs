@@ -17,6 +17,8 @@ mod episodes;
 mod failover;
 #[path = "stories/operators.rs"]
 mod operators;
+#[path = "stories/scripts.rs"]
+mod scripts;
 
 use vigia::engine::{MasterName, Span, Status, Time};
 use world::{MASTER, Options, Pid, World};

@@ -67,6 +67,10 @@ impl Engine {
             Command::ConfigSet(words) => self.set_globals(ticket, &words),
             Command::Debug(words) => self.debug(now, ticket, &words),
             Command::InfoCache(names) => self.info_cache(now, ticket, &names),
+            Command::PendingScripts => {
+                let pending = self.pending_scripts(now);
+                self.answer(ticket, Answer::Scripts(pending));
+            }
             Command::SimulateFailure(words) => self.simulate_failure(ticket, &words),
             Command::Hello(payload) => {
                 self.on_hello(now, &payload);
@@ -152,6 +156,7 @@ impl Engine {
             return self.answer(ticket, no_such_master());
         };
         self.emit(id, Kind::Unmonitor, "");
+        self.call_scripts();
         self.remove_master(id);
         let seq = self.changed(None);
         self.answer_when_saved(ticket, seq);
@@ -325,6 +330,7 @@ impl Engine {
             None => format!(" {option} {shown}"),
         };
         self.emit(id, Kind::Set, detail);
+        self.call_scripts();
         self.option_changed(now, id, &lower);
         Ok(used)
     }

@@ -79,6 +79,7 @@ impl Engine {
             self.beat_node(now, id);
             self.review_down(now, id);
         }
+        self.stir_scripts();
         for id in self.peers.keys().copied().collect::<Vec<PeerId>>() {
             if let Some(peer) = self.peers.get_mut(&id) {
                 peer.next_hello = peer.next_hello.min(publish);
@@ -146,7 +147,9 @@ impl Engine {
 
     /// Publishes the figures of the process if they changed; called at the end of `handle`.
     pub(super) fn show_figures(&mut self) {
-        let figures = Figures { simulate_failure: self.simulated.flags() };
+        let (running_scripts, queued_scripts) = self.count_scripts();
+        let simulate_failure = self.simulated.flags();
+        let figures = Figures { simulate_failure, running_scripts, queued_scripts };
         if figures != self.shown {
             self.shown = figures;
             self.out.push(Output::Figures(figures));
@@ -236,7 +239,10 @@ mod tests {
         ] {
             let (answer, before) = say(&mut engine, Command::SimulateFailure(words(text)));
             assert_eq!(answer, expected, "{text}");
-            assert!(before.contains(&Output::Figures(Figures { simulate_failure: flags })), "{before:?}");
+            assert!(
+                before.contains(&Output::Figures(Figures { simulate_failure: flags, ..Figures::default() })),
+                "{before:?}"
+            );
             assert_eq!(before.iter().filter(|output| matches!(output, Output::Note(_))).count(), lines);
         }
     }

@@ -43,6 +43,20 @@ pub enum Subject {
         /// The master it watches with us.
         master: MasterRef,
     },
+    /// None: the event is about this process itself and calls no script.
+    Process,
+}
+
+impl Subject {
+    /// The master whose scripts are called.
+    pub fn master_name(&self) -> Option<&MasterName> {
+        match self {
+            Self::Master(master) | Self::Replica { master, .. } | Self::Sentinel { master, .. } => {
+                Some(&master.name)
+            }
+            Self::Process => None,
+        }
+    }
 }
 
 /// A master's name and configured address.
@@ -170,6 +184,14 @@ kinds! {
     ConvertToSlave = "+convert-to-slave", Notice;
     /// A replica of a wrong master was pointed at ours.
     FixSlaveConfig = "+fix-slave-config", Notice;
+    /// A script was started.
+    ScriptChild = "+script-child", Debug;
+    /// A script ended.
+    ScriptChildEnd = "-script-child", Debug;
+    /// A script failed for good, or no process could be made for it.
+    ScriptError = "-script-error", Warning;
+    /// A script ran for too long and is killed.
+    ScriptTimeout = "-script-timeout", Warning;
     /// A step of a promotion or reconfiguration was refused by the node. Vigía's own.
     ReconfCommandFailed = "-reconf-command-failed", Warning;
     /// A forced failover goes on without a reachable majority. Vigía's own (DESIGN S8).
@@ -219,6 +241,7 @@ impl fmt::Display for Subject {
             Self::Replica { name, addr, master } => {
                 write!(f, "slave {name} {} {} @ {master}", addr.host, addr.port)
             }
+            Self::Process => Ok(()),
             Self::Sentinel { run_id, addr, master } => {
                 write!(f, "sentinel {run_id} {} {} @ {master}", addr.host, addr.port)
             }

@@ -14,6 +14,7 @@ use super::output::{Output, Request};
 use super::persist::Held;
 use super::reply::Reply;
 use super::schedule::Wake;
+use super::scripts::Teller;
 use super::select::{self, Candidate, Choice, Situation};
 use super::time::{Span, Time};
 
@@ -522,6 +523,7 @@ impl Engine {
         self.emit_node(promoted, Kind::PromotedSlave, "");
         self.crash_if(|simulated| simulated.after_promotion);
         self.emit(id, Kind::StateReconfSlaves, "");
+        self.reconfigure_clients(id, Teller::Leader, &old, &new);
         let switched = self.switch_event(id, &old, &new);
         self.switch_master(now, id, &new, epoch);
         let me = self.globals.my_id.clone();

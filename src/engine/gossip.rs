@@ -9,6 +9,7 @@ use super::ids::{Addr, LinkId, MasterName, RunId};
 use super::instance::{Kin, MasterId, PeerId};
 use super::output::Output;
 use super::persist::Held;
+use super::scripts::Teller;
 use super::time::{Span, Time};
 use super::{Engine, LinkOwner};
 
@@ -211,9 +212,11 @@ impl Engine {
         }
         if self.saving_fails() {
             self.out.extend(news);
+            self.reconfigure_clients(id, Teller::Observer, old, new);
             self.greet_new_master(now, id);
         } else {
-            let held = news.iter().cloned().map(Held::Output).chain([Held::Greet(id)]).collect();
+            let told = Held::TellClients { master: id, from: old.clone(), to: new.clone() };
+            let held = news.iter().cloned().map(Held::Output).chain([told, Held::Greet(id)]).collect();
             self.hold(seq, held, news);
         }
     }

@@ -66,6 +66,10 @@ impl fmt::Display for Addr {
     }
 }
 
+/// Names one call of a script, over all its runs.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ScriptId(pub u64);
+
 macro_rules! text_newtype {
     ($($name:ident),*) => {$(
         impl From<&str> for $name {

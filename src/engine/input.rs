@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::ids::{LinkId, MasterName, RunId, Seq, Ticket};
+use super::ids::{LinkId, MasterName, RunId, ScriptId, Seq, Ticket};
 use super::reply::Reply;
 
 /// One stimulus. Text is borrowed: [`super::Engine::handle`] copies only what it keeps.
@@ -44,6 +44,20 @@ pub enum Input<'a> {
     Persisted(Seq),
     /// The write that should have carried the changes up to this number failed.
     PersistFailed(Seq),
+    /// A process runs a script.
+    ScriptStarted {
+        /// Which script.
+        script: ScriptId,
+        /// The process.
+        pid: u32,
+    },
+    /// A script ended, or could not be started.
+    ScriptEnded {
+        /// Which script.
+        script: ScriptId,
+        /// How.
+        end: ScriptEnd,
+    },
     /// A command of a client.
     Command {
         /// Names the answer.
@@ -51,6 +65,19 @@ pub enum Input<'a> {
         /// The command.
         command: Command,
     },
+}
+
+/// How a run of a script ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ScriptEnd {
+    /// With this exit code.
+    Exited(i32),
+    /// By this signal.
+    Killed(i32),
+    /// The file could not be executed.
+    NotExecuted,
+    /// The system made no process for it.
+    NotStarted,
 }
 
 /// Why a connection is not there.
@@ -125,6 +152,8 @@ pub enum Command {
     Debug(Vec<Arc<str>>),
     /// `SENTINEL INFO-CACHE name [name ...]`.
     InfoCache(Vec<MasterName>),
+    /// `SENTINEL PENDING-SCRIPTS`.
+    PendingScripts,
     /// `SENTINEL SIMULATE-FAILURE flag [flag ...]`.
     SimulateFailure(Vec<Arc<str>>),
     /// `PUBLISH __sentinel__:hello payload`.

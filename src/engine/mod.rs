@@ -34,6 +34,7 @@ mod replies;
 pub mod reply;
 pub mod rng;
 mod schedule;
+mod scripts;
 pub mod select;
 pub mod settings;
 mod stall;
@@ -47,10 +48,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use durable::{MasterState, Snapshot, State};
 pub use event::{Event, Note};
-pub use ids::{Addr, Epoch, LinkId, MasterName, RunId, Seq, Ticket};
-pub use input::{Command, DownCause, Input};
+pub use ids::{Addr, Epoch, LinkId, MasterName, RunId, ScriptId, Seq, Ticket};
+pub use input::{Command, DownCause, Input, ScriptEnd};
 pub use instance::{MasterId, NodeId, PeerId};
-pub use output::{Answer, CachedInfo, Output, Request};
+pub use output::{Answer, CachedInfo, Output, PendingScript, Request};
 pub use reply::Reply;
 pub use schedule::Wake;
 pub use time::{Millis, Span, Time};
@@ -61,6 +62,7 @@ use instance::{Master, Node, Peer};
 use persist::Persistence;
 use rng::Rng;
 use schedule::Schedule;
+use scripts::Scripts;
 use settings::Globals;
 use stall::Stalls;
 use tuning::Tuning;
@@ -97,6 +99,7 @@ pub struct Engine {
     /// Saving failed since elections were last considered.
     was_failing: bool,
     rng: Rng,
+    scripts: Scripts,
     tuning: Tuning,
     simulated: Simulated,
     /// The figures that were shown last.
@@ -131,6 +134,7 @@ impl Engine {
             saving: Persistence::default(),
             was_failing: false,
             rng: Rng::new(seed),
+            scripts: Scripts::default(),
             tuning: Tuning::default(),
             simulated: Simulated::default(),
             shown: Figures::default(),
@@ -168,6 +172,7 @@ impl Engine {
         self.apply(now, input);
         self.run_due(now);
         self.ask_save(now);
+        self.run_scripts(now);
         self.show_figures();
         self.out.drain(..)
     }
@@ -186,6 +191,8 @@ impl Engine {
             Input::Message { link, payload } => self.on_message(now, link, payload),
             Input::Persisted(seq) => self.on_persisted(now, seq),
             Input::PersistFailed(seq) => self.on_persist_failed(now, seq),
+            Input::ScriptStarted { script, pid } => self.on_script_started(script, pid),
+            Input::ScriptEnded { script, end } => self.on_script_ended(now, script, end),
             Input::Command { ticket, command } => self.on_command(now, ticket, command),
         }
     }
@@ -206,6 +213,7 @@ impl Engine {
                 Wake::Failover(master) => self.step_failover(now, master),
                 Wake::Reconf(master) => self.look_at_job(now, master),
                 Wake::Save => self.retry_save(now),
+                Wake::Scripts => self.stir_scripts(),
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::event::{Event, Note};
-use super::ids::{Addr, Epoch, LinkId, MasterName, RunId, Seq, Ticket};
+use super::ids::{Addr, Epoch, LinkId, MasterName, RunId, ScriptId, Seq, Ticket};
 use super::settings::{LogLevel, Renames};
 use super::view::{Entry, Figures, MasterView};
 
@@ -47,6 +47,16 @@ pub enum Output {
     Note(Note),
     /// Log from now on what is at least as loud as this.
     LogLevel(LogLevel),
+    /// Execute a script as a direct child, without a shell; report [`super::Input::ScriptStarted`] and
+    /// [`super::Input::ScriptEnded`].
+    RunScript {
+        /// Names it in reports.
+        script: ScriptId,
+        /// Its path and its arguments.
+        argv: Vec<Arc<str>>,
+    },
+    /// Kill a script that runs (SIGKILL).
+    KillScript(ScriptId),
     /// The outside may read this of the process from now on.
     Figures(Figures),
     /// End the process at once with this code, as a crash would: nothing after this is carried out.
@@ -120,6 +130,19 @@ pub struct CachedInfo {
     pub text: Option<Arc<str>>,
 }
 
+/// A script in the queue.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PendingScript {
+    /// Its path and its arguments.
+    pub argv: Vec<Arc<str>>,
+    /// Its pid while it runs, 0 for the moment that it takes to start.
+    pub running: Option<u32>,
+    /// For how long it runs, or how long it still waits, in milliseconds.
+    pub time_ms: u64,
+    /// How often it was started.
+    pub runs: u32,
+}
+
 /// The answer to a client's command.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Answer {
@@ -148,4 +171,6 @@ pub enum Answer {
     Words(Vec<String>),
     /// Reply to `INFO-CACHE`: for each master its nodes, the master first.
     InfoCache(Vec<(MasterName, Vec<CachedInfo>)>),
+    /// Reply to `PENDING-SCRIPTS`.
+    Scripts(Vec<PendingScript>),
 }

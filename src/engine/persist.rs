@@ -5,10 +5,11 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::event::Note;
-use super::ids::{Epoch, Seq};
+use super::ids::{Addr, Epoch, Seq};
 use super::instance::MasterId;
 use super::output::Output;
 use super::schedule::Wake;
+use super::scripts::Teller;
 use super::time::{Span, Time};
 use super::{Engine, Snapshot};
 
@@ -26,6 +27,8 @@ pub(super) enum Held {
     Announce(MasterId, Epoch),
     /// A configuration of another sentinel was announced: turn to the new master.
     Greet(MasterId),
+    /// A configuration of another sentinel was announced: call the client-reconfiguration script.
+    TellClients { master: MasterId, from: Addr, to: Addr },
     /// The client knows that the credentials towards other sentinels changed: use them.
     NewCredentials,
 }
@@ -195,6 +198,9 @@ impl Engine {
         match held {
             Held::Output(_) => {}
             Held::Greet(master) => self.greet_new_master(now, master),
+            Held::TellClients { master, from, to } => {
+                self.reconfigure_clients(master, Teller::Observer, &from, &to);
+            }
             Held::NewCredentials => self.reconnect_peers(now),
             Held::Campaign(master, epoch) => self.campaign_not_saved(master, epoch),
             Held::Announce(master, epoch) => {
@@ -211,6 +217,9 @@ impl Engine {
                 Held::Campaign(master, epoch) => self.campaign(master, epoch),
                 Held::Announce(master, epoch) => self.announce(master, epoch),
                 Held::Greet(master) => self.greet_new_master(self.now, master),
+                Held::TellClients { master, from, to } => {
+                    self.reconfigure_clients(master, Teller::Observer, &from, &to);
+                }
                 Held::NewCredentials => self.reconnect_peers(self.now),
             }
         }

@@ -31,6 +31,8 @@ pub enum Wake {
     Reconf(MasterId),
     /// Try again to save the state.
     Save,
+    /// A script may run again, or runs for too long.
+    Scripts,
 }
 
 /// A table of at most one deadline for each [`Wake`].

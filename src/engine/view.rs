@@ -50,6 +50,10 @@ impl Status {
 pub struct Figures {
     /// `sentinel_simulate_failure_flags`: 1 after the election, 2 after the promotion.
     pub simulate_failure: u8,
+    /// `sentinel_running_scripts`.
+    pub running_scripts: usize,
+    /// `sentinel_scripts_queue_length`: the running ones included.
+    pub queued_scripts: usize,
 }
 
 /// One instance entry, fields in wire order; all values are bulk strings (spec 02, section 3).

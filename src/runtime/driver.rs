@@ -16,6 +16,7 @@
 //! Source: DESIGN, sections 1 and 2.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot::error::TryRecvError;
@@ -23,10 +24,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::engine::settings::LogLevel;
-use crate::engine::{Engine, Figures, Input, Output, Snapshot, Time, Wake};
+use crate::engine::{Engine, Figures, Input, Output, ScriptId, Snapshot, Time, Wake};
 use crate::runtime::handle::{Asked, Views};
 use crate::runtime::link::{LinkEvent, Links};
 use crate::runtime::save::{Saved, Writer};
+use crate::runtime::scripts::ScriptEvent;
 
 mod effects;
 mod saves;
@@ -42,6 +44,8 @@ pub const COMMANDS: usize = 1_024;
 /// Commands that the engine has taken and not answered. Only those that wait for the disk stay here, for at
 /// most a second; beyond this number no further commands are taken.
 pub const MAX_TICKETS: usize = 16_384;
+/// Reports of scripts that may wait: two for each that runs.
+pub const SCRIPT_EVENTS: usize = 32;
 /// Save results that may wait: one write is in flight at a time.
 pub const SAVE_RESULTS: usize = 4;
 
@@ -95,6 +99,10 @@ pub trait Process: EventSink {
     fn set_log_level(&mut self, level: LogLevel);
     /// What `INFO` shows from now on.
     fn show(&mut self, figures: Figures);
+    /// Executes a script; what becomes of it comes on [`Inboxes::scripts`].
+    fn run_script(&mut self, script: ScriptId, argv: Vec<Arc<str>>);
+    /// Kills a script that runs.
+    fn kill_script(&mut self, script: ScriptId);
     /// Ends the process with this code, as soon as the log is written.
     fn exit(&mut self, code: u8);
 }
@@ -139,6 +147,8 @@ pub struct Inboxes {
     pub links: mpsc::Receiver<LinkEvent>,
     /// From the server; of capacity [`COMMANDS`].
     pub asked: mpsc::Receiver<Asked>,
+    /// From the scripts; of capacity [`SCRIPT_EVENTS`].
+    pub scripts: mpsc::Receiver<ScriptEvent>,
     /// From the writer thread; of capacity [`SAVE_RESULTS`].
     pub saved: mpsc::Receiver<Saved>,
 }
@@ -167,6 +177,7 @@ enum Woken {
     Links,
     Asked(Asked),
     Saved(Saved),
+    Script(ScriptEvent),
     /// A deadline may have come.
     Due,
     Stop,
@@ -207,6 +218,7 @@ impl<B: Brain, L: Links, W: SaveWorker, P: Process> Driver<B, L, W, P> {
                 Woken::Links => self.deliver_batch(),
                 Woken::Asked(asked) => self.deliver_command(asked),
                 Woken::Saved(saved) => self.deliver_saved(saved),
+                Woken::Script(event) => self.deliver_script(event),
                 Woken::Due => {
                     self.on_due().await;
                     // With thousands of nodes the next deadline may have come already: the others that wait
@@ -231,6 +243,7 @@ impl<B: Brain, L: Links, W: SaveWorker, P: Process> Driver<B, L, W, P> {
         let woken = tokio::select! {
             _ = inboxes.links.recv_many(&mut self.batch, BATCH), if !inboxes.links.is_closed() => Woken::Links,
             Some(saved) = inboxes.saved.recv() => Woken::Saved(saved),
+            Some(event) = inboxes.scripts.recv() => Woken::Script(event),
             Some(asked) = inboxes.asked.recv(), if room => Woken::Asked(asked),
             () = tokio::time::sleep_until(until) => Woken::Due,
             _ = stop => Woken::Stop,
@@ -327,6 +340,14 @@ impl<B: Brain, L: Links, W: SaveWorker, P: Process> Driver<B, L, W, P> {
     fn deliver_command(&mut self, Asked { command, answer }: Asked) {
         let ticket = self.effects.issue_ticket(answer);
         self.feed(self.now(), Input::Command { ticket, command });
+    }
+
+    fn deliver_script(&mut self, event: ScriptEvent) {
+        let input = match event {
+            ScriptEvent::Started { script, pid } => Input::ScriptStarted { script, pid },
+            ScriptEvent::Ended { script, end } => Input::ScriptEnded { script, end },
+        };
+        self.feed(self.now(), input);
     }
 
     fn deliver_saved(&mut self, saved: Saved) {

@@ -7,6 +7,7 @@ pub mod limits;
 pub mod link;
 pub mod log;
 pub mod save;
+pub mod scripts;
 pub mod server;
 pub mod signals;
 pub mod start;

@@ -149,21 +149,6 @@ fn say_hello(launch: &Launch, loaded: &Loaded) {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    warn_of_scripts(&loaded.state);
-}
-
-fn warn_of_scripts(state: &State) {
-    let with_scripts = state.masters.iter().filter(|master| {
-        master.settings.notification_script.is_some() || master.settings.client_reconfig_script.is_some()
-    });
-    let names: Vec<&str> = with_scripts.map(|master| &*master.name).collect();
-    if !names.is_empty() {
-        tracing::warn!(
-            "WARNING: this release does not run scripts: notification-script and client-reconfig-script are kept, \
-             but nothing calls them (masters: {})",
-            names.join(", ")
-        );
-    }
 }
 
 /// How many outgoing connections this state may need: two per data node, one per other sentinel.

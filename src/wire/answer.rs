@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::value::Value;
-use crate::engine::{Answer, CachedInfo, Entry, MasterName};
+use crate::engine::{Answer, CachedInfo, Entry, MasterName, PendingScript};
 
 /// The reply to a client for an answer of the engine.
 ///
@@ -24,6 +24,7 @@ pub fn to_value(answer: &Answer) -> Value {
             Value::Integer(i64::try_from(epoch.0).unwrap_or(i64::MAX)),
         ]),
         Answer::Words(words) => Value::words(words.iter().cloned()),
+        Answer::Scripts(scripts) => Value::Array(scripts.iter().map(script).collect()),
         Answer::InfoCache(masters) => Value::Array(masters.iter().flat_map(cached).collect()),
     }
 }
@@ -41,6 +42,22 @@ fn cached((name, nodes): &(MasterName, Vec<CachedInfo>)) -> [Value; 2] {
         Value::Array(vec![age, text])
     };
     [Value::text(name), Value::Array(nodes.iter().map(node).collect())]
+}
+
+/// One script: a map of five. Source: spec 03, section 5.
+fn script(script: &PendingScript) -> Value {
+    let (flags, time) = match script.running {
+        Some(_) => ("running", "run-time"),
+        None => ("scheduled", "run-delay"),
+    };
+    let argv = script.argv.iter().map(|word| Value::Bulk(shared(word))).collect();
+    Value::map([
+        ("argv", Value::Array(argv)),
+        ("flags", Value::bulk(flags)),
+        ("pid", Value::bulk(script.running.unwrap_or(0).to_string())),
+        (time, Value::bulk(script.time_ms.to_string())),
+        ("retry-num", Value::bulk(script.runs.to_string())),
+    ])
 }
 
 /// The bytes of a shared text, without a copy.

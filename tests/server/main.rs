@@ -31,4 +31,5 @@ mod durability;
 mod protocol;
 mod pubsub;
 mod replies;
+mod scripts;
 mod startup;

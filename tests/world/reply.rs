@@ -55,7 +55,7 @@ impl From<&Answer> for Owned {
                 Self::Bulk(leader.as_ref().map_or("*", |id| &id.0).to_owned()),
                 Self::Integer(i64::try_from(epoch.0).unwrap_or(i64::MAX)),
             ]),
-            Answer::InfoCache(_) => Self::Array(Vec::new()), // Between no two sentinels.
+            Answer::InfoCache(_) | Answer::Scripts(_) => Self::Array(Vec::new()), // Between no two sentinels.
             Answer::Words(words) => Self::Array(words.iter().map(|word| Self::Bulk(word.clone())).collect()),
         }
     }

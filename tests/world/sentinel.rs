@@ -7,7 +7,7 @@ use std::sync::Arc;
 use vigia::engine::event::Kind;
 use vigia::engine::{
     Addr, Answer, Command, DownCause, Engine, Event, Input, LinkId, MasterName, MasterView, Output, Request,
-    RunId, State, Ticket, Time,
+    RunId, ScriptEnd, State, Ticket, Time,
 };
 
 use super::disk::Disk;
@@ -29,6 +29,8 @@ pub struct Sentinel {
     pub views: BTreeMap<MasterName, Arc<MasterView>>,
     /// What it said, over all its lives.
     pub events: Vec<(Time, Event)>,
+    /// The scripts that it ran.
+    pub scripts: Vec<(Time, Vec<Arc<str>>)>,
     links: BTreeMap<LinkId, ConnId>,
     names: BTreeMap<ConnId, LinkId>,
     asked: BTreeMap<Ticket, Asked>,
@@ -55,6 +57,7 @@ impl Sentinel {
             disk: Disk::new(state),
             views: BTreeMap::new(),
             events: Vec::new(),
+            scripts: Vec::new(),
             links: BTreeMap::new(),
             names: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -230,6 +233,14 @@ impl World {
             }
             Output::Event(event) => self.on_event(pid, event),
             Output::Note(note) => self.tell(&format!("{} note {note}", self.name(pid))),
+            Output::RunScript { script, argv } => {
+                let now = self.now;
+                self.tell(&format!("{} runs {argv:?}", self.name(pid)));
+                self.sentinel_mut(pid).scripts.push((now, argv));
+                self.feed(pid, Input::ScriptStarted { script, pid: 1 });
+                self.feed(pid, Input::ScriptEnded { script, end: ScriptEnd::Exited(0) });
+            }
+            Output::KillScript(_) => self.fail("scripts of this world end at once"),
             Output::LogLevel(level) => self.tell(&format!("{} logs {level:?}", self.name(pid))),
             Output::Figures(figures) => self.tell(&format!("{} {figures:?}", self.name(pid))),
             Output::Exit(_) => self.kill(pid),
@@ -339,14 +350,9 @@ fn local_ip(addr: &Addr) -> IpAddr {
     addr.host.parse().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
-/// The master that an event concerns.
+/// The master that an event concerns; empty for an event about the process.
 fn master_name(event: &Event) -> MasterName {
-    use vigia::engine::event::Subject;
-    match &event.subject {
-        Subject::Master(master) | Subject::Replica { master, .. } | Subject::Sentinel { master, .. } => {
-            master.name.clone()
-        }
-    }
+    event.subject.master_name().cloned().unwrap_or_else(|| MasterName::from(""))
 }
 
 /// A request in a trace.

@@ -44,6 +44,8 @@ pub struct Options {
     pub sync_us: (u64, u64),
     /// How late a timer fires at most.
     pub timer_late_us: u64,
+    /// `deny-scripts-reconfig`.
+    pub deny_scripts: bool,
     /// What clients write to a master per second.
     pub bytes_per_second: u64,
     /// Lines of the trace in a failure message.
@@ -67,6 +69,7 @@ impl Options {
             disk_us: (200, 3_000),
             sync_us: (2_000, 20_000),
             timer_late_us: 1_000,
+            deny_scripts: true,
             bytes_per_second: 10_000,
             tail: 120,
         }
@@ -213,6 +216,7 @@ impl World {
             })
             .collect();
         list.sort_by(|a, b| a.name.cmp(&b.name));
-        State { globals: Globals::new(my_id), current_epoch: Epoch(0), masters: list }
+        let globals = Globals { deny_scripts_reconfig: self.options.deny_scripts, ..Globals::new(my_id) };
+        State { globals, current_epoch: Epoch(0), masters: list }
     }
 }

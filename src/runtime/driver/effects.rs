@@ -54,6 +54,8 @@ impl<L: Links, P: Process> Effects<L, P> {
             }
             Output::Event(event) => self.announce(&event),
             Output::Note(note) => log::line(note.level(), &note),
+            Output::RunScript { script, argv } => self.process.run_script(script, argv),
+            Output::KillScript(script) => self.process.kill_script(script),
             Output::Figures(figures) => self.process.show(figures),
             Output::Exit(code) => self.process.exit(code),
             Output::LogLevel(level) => self.process.set_log_level(level),

@@ -99,6 +99,12 @@ impl Process for Scribe {
     fn show(&mut self, figures: Figures) {
         self.note(format!("show {figures:?}"));
     }
+    fn run_script(&mut self, script: ScriptId, argv: Vec<Arc<str>>) {
+        self.note(format!("run {} {argv:?}", script.0));
+    }
+    fn kill_script(&mut self, script: ScriptId) {
+        self.note(format!("kill {}", script.0));
+    }
     fn exit(&mut self, code: u8) {
         self.note(format!("exit {code}"));
     }
@@ -124,7 +130,7 @@ impl World {
         let scribe = Scribe(trace.clone(), views.clone());
         let script =
             Script { rule: Box::new(rule), trace: trace.clone(), out: Vec::new(), wakeup: None, seq: Seq(0) };
-        let inboxes = Inboxes { links: link_events, asked, saved };
+        let inboxes = Inboxes { links: link_events, asked, scripts: mpsc::channel(SCRIPT_EVENTS).1, saved };
         let driver =
             Driver::new(script, Clock::start(), inboxes, scribe.clone(), scribe.clone(), views, scribe);
         let running = tokio::spawn(driver.run(stopped));
@@ -355,7 +361,9 @@ async fn an_engine_that_is_always_late_still_answers_and_stops() {
             | Input::Reply { .. }
             | Input::Message { .. }
             | Input::Persisted(_)
-            | Input::PersistFailed(_) => event(Kind::Slave),
+            | Input::PersistFailed(_)
+            | Input::ScriptStarted { .. }
+            | Input::ScriptEnded { .. } => event(Kind::Slave),
         };
         Step { outputs: vec![output], wakeup: Some(0), seq: 0 }
     });

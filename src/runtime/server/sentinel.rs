@@ -24,8 +24,6 @@ impl Conn {
                 let value = Value::text(&self.shared.settings.my_id);
                 self.reply(&value);
             }
-            // Scripts that wait are for a later release.
-            SentinelCommand::PendingScripts => self.reply(&Value::Array(Vec::new())),
             SentinelCommand::Help => self.reply(&help::sentinel()),
         }
     }

@@ -162,18 +162,15 @@ impl Default for Figures {
 impl Figures {
     /// Takes over what the engine tells.
     pub fn show(&self, figures: engine::Figures) {
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         self.simulate_failure.store(figures.simulate_failure, Ordering::Relaxed);
+        self.running_scripts.store(number(figures.running_scripts), Ordering::Relaxed);
+        self.queued_scripts.store(number(figures.queued_scripts), Ordering::Relaxed);
     }
 
     /// `sentinel_simulate_failure_flags`.
     pub fn simulate_failure(&self) -> u8 {
         self.simulate_failure.load(Ordering::Relaxed)
-    }
-
-    /// Tells the scripts that run, and those in the queue (the running ones included).
-    pub fn set_scripts(&self, running: u64, queued: u64) {
-        self.running_scripts.store(running, Ordering::Relaxed);
-        self.queued_scripts.store(queued, Ordering::Relaxed);
     }
 
     /// Tells whether the process is in TILT, and for how many seconds.

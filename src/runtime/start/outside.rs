@@ -1,11 +1,13 @@
-//! What the engine makes the process do: publish, log more or less, show figures, end.
+//! What the engine makes the process do: publish, log more or less, run scripts, show figures,
+//! end.
 
 use std::sync::Arc;
 
-use crate::engine::Figures;
 use crate::engine::settings::LogLevel;
+use crate::engine::{Figures, ScriptId};
 use crate::runtime::driver::{EventSink, Process};
 use crate::runtime::log::{Log, Threshold};
+use crate::runtime::scripts::Scripts;
 use crate::runtime::server::{self, Hub};
 
 use super::LOG_PATIENCE;
@@ -22,15 +24,10 @@ pub(super) struct Logging {
 /// The process as the driver sees it.
 #[derive(Debug)]
 pub(super) struct Outside {
-    hub: Hub,
-    figures: Arc<server::Figures>,
-    logging: Logging,
-}
-
-impl Outside {
-    pub(super) fn new(hub: Hub, figures: Arc<server::Figures>, logging: Logging) -> Self {
-        Self { hub, figures, logging }
-    }
+    pub(super) hub: Hub,
+    pub(super) figures: Arc<server::Figures>,
+    pub(super) scripts: Scripts,
+    pub(super) logging: Logging,
 }
 
 impl EventSink for Outside {
@@ -46,6 +43,14 @@ impl Process for Outside {
 
     fn show(&mut self, figures: Figures) {
         self.figures.show(figures);
+    }
+
+    fn run_script(&mut self, script: ScriptId, argv: Vec<Arc<str>>) {
+        self.scripts.run(script, argv);
+    }
+
+    fn kill_script(&mut self, script: ScriptId) {
+        self.scripts.kill(script);
     }
 
     fn exit(&mut self, code: u8) {

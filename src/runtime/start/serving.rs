@@ -10,12 +10,13 @@ use super::outside::{Logging, Outside};
 use super::{Fatal, Formats, PidFile, executable, random, settle_identity, supervisor};
 use crate::conf::{Generic, Loaded};
 use crate::engine::{Engine, RunId, Time};
-use crate::runtime::driver::{COMMANDS, Clock, Driver, Inboxes, LINK_EVENTS, SAVE_RESULTS};
+use crate::runtime::driver::{COMMANDS, Clock, Driver, Inboxes, LINK_EVENTS, SAVE_RESULTS, SCRIPT_EVENTS};
 use crate::runtime::files::{Disk, strerror};
 use crate::runtime::handle::{EngineHandle, Views};
 use crate::runtime::link::{Options, Resolver, TcpLinks};
 use crate::runtime::log::Log;
 use crate::runtime::save::{self, Saver, Writer};
+use crate::runtime::scripts::{ScriptEvent, Scripts};
 use crate::runtime::server::{self, Hub, Settings};
 use crate::runtime::signals::{Signals, Wish};
 
@@ -44,8 +45,10 @@ pub(super) async fn serve(
 
     let hub = Hub::new();
     let log = logging.log.clone();
-    let outside = Outside::new(hub.clone(), Arc::clone(&settings.figures), logging);
-    let mut engine = start_engine(&loaded, saver, outside)?;
+    let (script_sender, scripts) = mpsc::channel(SCRIPT_EVENTS);
+    let figures = Arc::clone(&settings.figures);
+    let outside = Outside { hub: hub.clone(), figures, scripts: Scripts::new(script_sender), logging };
+    let mut engine = start_engine(&loaded, saver, outside, scripts)?;
     let (stop_server, server_stopped) = watch::channel(false);
     let (asked_to_stop, mut stop_asked) = mpsc::channel(STOP_QUEUE);
     let on_shutdown = move || {
@@ -81,7 +84,12 @@ struct Running {
     task: tokio::task::JoinHandle<Writer>,
 }
 
-fn start_engine(loaded: &Loaded, saver: Saver<Disk, Formats>, outside: Outside) -> Result<Running, Fatal> {
+fn start_engine(
+    loaded: &Loaded,
+    saver: Saver<Disk, Formats>,
+    outside: Outside,
+    scripts: mpsc::Receiver<ScriptEvent>,
+) -> Result<Running, Fatal> {
     let (link_sender, links) = mpsc::channel(LINK_EVENTS);
     let (asked_sender, asked) = mpsc::channel(COMMANDS);
     let (saved_sender, saved) = mpsc::channel(SAVE_RESULTS);
@@ -96,7 +104,7 @@ fn start_engine(loaded: &Loaded, saver: Saver<Disk, Formats>, outside: Outside) 
     let clock = Clock::start();
     let engine = Engine::new(loaded.state.clone(), u64::from_le_bytes(seed), Time(0));
     let links_out = TcpLinks::new(options, link_sender);
-    let inboxes = Inboxes { links, asked, saved };
+    let inboxes = Inboxes { links, asked, scripts, saved };
     let driver = Driver::new(engine, clock, inboxes, links_out, writer, views.clone(), outside);
     let task = tokio::spawn(driver.run(stopped));
     Ok(Running { handle: EngineHandle::new(asked_sender, views), stop, task })

@@ -21,8 +21,6 @@ pub enum SentinelCommand {
     Help,
     /// `MYID`.
     MyId,
-    /// `PENDING-SCRIPTS`.
-    PendingScripts,
 }
 
 pub(super) fn parse(sub: Option<&str>, args: &[Bytes]) -> Result<SentinelCommand> {
@@ -44,7 +42,7 @@ pub(super) fn parse(sub: Option<&str>, args: &[Bytes]) -> Result<SentinelCommand
         "masters" | "primaries" => SentinelCommand::Engine(Command::Masters),
         "monitor" => SentinelCommand::Engine(monitor(args)?),
         "myid" => SentinelCommand::MyId,
-        "pending-scripts" => SentinelCommand::PendingScripts,
+        "pending-scripts" => SentinelCommand::Engine(Command::PendingScripts),
         "remove" => SentinelCommand::Engine(Command::Remove(name()?)),
         "replicas" | "slaves" => SentinelCommand::Engine(Command::Replicas(name()?)),
         "reset" => SentinelCommand::Engine(Command::Reset(words::text(args, 0)?)),

@@ -347,7 +347,7 @@ fn other_sentinel_commands_are_typed() {
             SentinelCommand::Engine(Command::SimulateFailure(vec!["help".into()])),
         ),
         ("SENTINEL INFO-CACHE M", SentinelCommand::Engine(Command::InfoCache(vec![MasterName::from("M")]))),
-        ("SENTINEL PENDING-SCRIPTS", SentinelCommand::PendingScripts),
+        ("SENTINEL PENDING-SCRIPTS", SentinelCommand::Engine(Command::PendingScripts)),
     ] {
         assert_eq!(sentinel(line), expected, "{line}");
     }

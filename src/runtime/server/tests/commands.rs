@@ -34,7 +34,6 @@ async fn simple_commands() {
             ("SENTINEL MASTERS", "*1\r\n*4\r\n$4\r\nname\r\n$8\r\nmymaster\r\n$4\r\nport\r\n$4\r\n6379\r\n"),
             ("SENTINEL MYID", "$40\r\n0123456789012345678901234567890123456789\r\n"),
             ("SENTINEL RESET *", ":1\r\n"),
-            ("SENTINEL PENDING-SCRIPTS", "*0\r\n"),
             ("SENTINEL", "-ERR wrong number of arguments for 'sentinel' command\r\n"),
             ("SENTINEL foo", "-ERR unknown subcommand 'foo'. Try SENTINEL HELP.\r\n"),
             ("SELECT 0", "-ERR unknown command 'SELECT', with args beginning with: '0' \r\n"),

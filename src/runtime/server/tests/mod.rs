@@ -174,6 +174,7 @@ async fn fake_engine(mut questions: mpsc::Receiver<Asked>, tell: mpsc::Unbounded
             | Command::ConfigSet(_)
             | Command::Debug(_)
             | Command::InfoCache(_)
+            | Command::PendingScripts
             | Command::SimulateFailure(_)
             | Command::Vigia(_) => Answer::Error("ERR No such master with that name".to_owned()),
         };
