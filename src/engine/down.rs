@@ -137,7 +137,7 @@ impl Engine {
                 self.set_odown(id, None);
                 self.publish_view(id);
                 self.emit(id, Kind::OdownEnd, "");
-                self.schedule.cancel(Wake::Candidacy(id));
+                self.plan_candidacy(now, id);
             }
             (None, false) | (Some(_), true) => {}
         }

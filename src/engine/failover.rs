@@ -469,12 +469,12 @@ impl Engine {
 
     fn abort(&mut self, now: Time, id: MasterId, kind: Kind, detail: &str) {
         let delay = Span::ms(self.rng.between(100, 300));
+        let longest = self.longest_pause(id);
         let Some(master) = self.masters.get_mut(&id) else { return };
         let epoch = master.failover.epoch();
         let acted = matches!(master.failover, Failover::WaitPromotion { .. });
         master.failover = Failover::None;
         let losses = master.candidacy.losses.min(12);
-        let longest = Span(2 * Span::from(master.settings.failover_timeout).0);
         master.candidacy.losses = losses + 1;
         master.candidacy.not_before = now + Span(delay.0 << losses).min(longest);
         self.schedule.cancel(Wake::Failover(id));
@@ -550,6 +550,7 @@ impl Engine {
         master.led_by = Some(me);
         self.publish_view(id);
         self.hello_all(now, id);
+        self.plan_candidacy(now, id);
     }
 
     /// The master answers again: an election or a leader that has not promoted yet steps back.

@@ -186,6 +186,7 @@ impl Engine {
         }
         self.changed(Some(id));
         self.publish_view(id);
+        self.plan_candidacy(now, id);
     }
 
     /// The master is somewhere else now. What a peer made durable is served even when our own disk
