@@ -299,6 +299,9 @@ impl Engine {
         if !election.campaigning {
             return Verdict::Open;
         }
+        if now >= election.started + self.term(id) {
+            return Verdict::Lost;
+        }
         let needed = self.needed(id);
         let votes = election.granted.len() + 1;
         let answered =
@@ -322,6 +325,7 @@ impl Engine {
         let Some(master) = self.masters.get_mut(&id) else { return };
         let Failover::Election(election) = &master.failover else { return };
         let (epoch, forced, reassert) = (election.epoch, election.forced, election.reassert);
+        let began = election.started;
         if reassert {
             self.reassert_won(id, epoch);
             return;
@@ -329,7 +333,7 @@ impl Engine {
         if without_majority {
             self.emit(id, Kind::ForcedWithoutMajority, format!(" #epoch {epoch}"));
         }
-        self.elected(now, id, epoch, forced);
+        self.elected(now, id, epoch, began, forced);
     }
 
     /// Gives the epoch up at once. The next one is above every epoch seen, after 100 to 300 ms that
