@@ -189,6 +189,7 @@ impl Engine {
     fn start_election(&mut self, now: Time, id: MasterId, epoch: Epoch, forced: bool, reassert: bool) {
         let Some(master) = self.masters.get_mut(&id) else { return };
         master.candidacy.reassert = reassert;
+        master.voter_hint = 0;
         master.failover = Failover::Election(Election {
             epoch,
             started: now,
@@ -232,9 +233,15 @@ impl Engine {
             self.schedule.set(Wake::Failover(id), now + patience);
         }
         for (_, peer) in self.connected_sentinels(id) {
-            self.send_ask(id, peer, Some(epoch));
+            self.ask_vote(id, peer, epoch);
         }
         self.count_votes(now, id);
+    }
+
+    /// Asks for a vote, and for the voter set first: its answer comes before the vote is counted (S2).
+    fn ask_vote(&mut self, id: MasterId, peer: PeerId, epoch: Epoch) {
+        self.ask_voters(id, peer);
+        self.send_ask(id, peer, Some(epoch));
     }
 
     /// The vote for oneself could not be saved: no election.
@@ -303,7 +310,7 @@ impl Engine {
             return Verdict::Lost;
         }
         let needed = self.needed(id);
-        let votes = election.granted.len() + 1;
+        let votes = election.granted.iter().filter(|voter| master.voters.contains(*voter)).count() + 1;
         let answered =
             |voter: &RunId| election.granted.contains(voter) || election.refused.contains_key(voter);
         let down =
@@ -474,7 +481,7 @@ impl Engine {
         match &master.failover {
             Failover::Election(election) if election.campaigning => {
                 let epoch = election.epoch;
-                self.send_ask(id, peer, Some(epoch));
+                self.ask_vote(id, peer, epoch);
             }
             Failover::Election(_)
             | Failover::None
