@@ -2,6 +2,7 @@
 //!
 //! Source: spec 06, sections 2 to 5; DESIGN S6, S8, S10.
 
+use super::beat::PUBLISH_PERIOD;
 use super::election::{majority, rank_of};
 use super::event::{Event, Kind, Subject};
 use super::hello::{self, Hello, Malformed};
@@ -14,6 +15,9 @@ use super::{Engine, LinkOwner};
 
 /// How old a hello may be to count as what its sender holds now: two publish periods and some slack.
 const HELLO_FRESH: Span = Span::secs(5);
+
+/// Everybody who lives says hello in this time: three publish periods.
+const GATHERING: Span = Span(3 * PUBLISH_PERIOD.0);
 
 impl Engine {
     /// A message on the hello channel of a data node. Our own are ignored.
@@ -66,7 +70,7 @@ impl Engine {
         match known {
             Some(peer) => self.move_sentinel(now, id, run_id, peer, addr),
             None => {
-                self.displace(id, addr);
+                self.displace(id, addr, run_id);
                 self.add_sentinel(now, id, run_id.clone(), addr.clone());
                 let moved = self.by_run_id.get(run_id).copied();
                 if let Some(peer) = moved.filter(|p| self.peers.get(p).is_some_and(|p| !p.addr.same_as(addr)))
@@ -104,7 +108,7 @@ impl Engine {
 
     /// A new sentinel at the address of a known one takes its place everywhere, in the voter set
     /// too: the count of voters stays as it is.
-    fn displace(&mut self, id: MasterId, addr: &Addr) {
+    fn displace(&mut self, id: MasterId, addr: &Addr, new: &RunId) {
         let Some(master) = self.masters.get(&id) else { return };
         let at_addr = |peer: &PeerId| self.peers.get(peer).is_some_and(|peer| peer.addr.same_as(addr));
         let Some(old) = master.sentinels.iter().find(|(_, s)| at_addr(&s.peer)).map(|(id, _)| id.clone())
@@ -121,6 +125,7 @@ impl Engine {
             self.remove_sentinel(master, &old);
             if let Some(entry) = self.masters.get_mut(&master) {
                 entry.voters.remove(&old);
+                entry.voters.insert(new.clone());
             }
             self.changed(Some(master));
             self.publish_view(master);
@@ -128,13 +133,14 @@ impl Engine {
     }
 
     /// After a RESET the old voter set stays the base of the majority until a majority of it was
-    /// heard again (S10).
+    /// heard again, and all that live have had the time to be heard (S10).
     fn heard_again(&mut self, id: MasterId, run_id: &RunId) {
         let Some(master) = self.masters.get_mut(&id) else { return };
         let Some(heard) = &mut master.heard_since_reset else { return };
         heard.insert(run_id.clone());
         let again = heard.intersection(&master.voters).count() + 1;
-        if again >= majority(master.voters.len() + 1) {
+        let gathered = self.now.since(master.reset_at) >= GATHERING;
+        if gathered && again >= majority(master.voters.len() + 1) {
             master.voters = master.sentinels.keys().cloned().collect();
             master.heard_since_reset = None;
             self.changed(Some(id));
@@ -186,6 +192,7 @@ impl Engine {
         }
         self.changed(Some(id));
         self.publish_view(id);
+        self.plan_candidacy(now, id);
     }
 
     /// The master is somewhere else now. What a peer made durable is served even when our own disk

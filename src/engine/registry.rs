@@ -36,6 +36,7 @@ impl Engine {
             durable_vote: (state.leader, state.leader_epoch),
             voters,
             heard_since_reset,
+            reset_at: now,
             voter_hint: 0,
             odown: None,
             ask_round: 0,
