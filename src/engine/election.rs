@@ -8,7 +8,7 @@ use super::beat::PUBLISH_PERIOD;
 use super::event::Kind;
 use super::failover::{Election, Failover, Forced, Other};
 use super::ids::{Epoch, RunId};
-use super::instance::{Kin, Master, MasterId, PeerId};
+use super::instance::{Kin, Master, MasterId, NodeId, PeerId};
 use super::persist::Held;
 use super::schedule::Wake;
 use super::time::{Span, Time};
@@ -428,10 +428,20 @@ impl Engine {
             Failover::Select(_) | Failover::Send { .. } => {
                 self.stand_down(now, id, "a newer configuration is known")
             }
-            Failover::WaitPromotion { .. } | Failover::Announcing { .. } => {
+            Failover::WaitPromotion { promoted, .. } | Failover::Announcing { promoted, .. } => {
+                let promoted = *promoted;
                 master.failover = Failover::None;
                 self.schedule.cancel(Wake::Failover(id));
+                self.disown(promoted, epoch);
             }
+        }
+    }
+
+    /// A node that this sentinel promoted and could not announce is nobody's master: it is to be
+    /// demoted like an old one.
+    fn disown(&mut self, promoted: NodeId, epoch: Epoch) {
+        if let Some(node) = self.nodes.get_mut(&promoted) {
+            node.retired = Some(epoch);
         }
     }
 

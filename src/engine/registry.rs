@@ -189,6 +189,11 @@ impl Engine {
         for sentinel in master.sentinels.values_mut() {
             sentinel.master_down = false;
         }
+        for replica in master.replicas.values() {
+            if let Some(node) = self.nodes.get_mut(replica) {
+                node.reconf = Reconf::None;
+            }
+        }
         self.index_addr(new, id);
         for wake in [Wake::Ask(id), Wake::Candidacy(id), Wake::Failover(id), Wake::Reconf(id)] {
             self.schedule.cancel(wake);
