@@ -81,7 +81,7 @@
 //!
 //! | timer | length | reason |
 //! |---|---|---|
-//! | `Beat`, `PeerBeat`: PING | P = min(1 s, max(10 ms, D/10)) after the last one, one outstanding | to notice silence soon; P bounds how late a hang is noticed |
+//! | `Beat`, `PeerBeat`: PING | P = min(1 s, max(10 ms, D/10)) after the last one, one outstanding; P grows with the number of instances above 5,000 PINGs a second | to notice silence soon; P bounds how late a hang is noticed |
 //! | `Beat`: INFO | 10 s; 1 s while a node's role, link or master is not what it should be, or its master is ODOWN or in failover | stock's pace; faster where something is awaited |
 //! | `Beat`, `PeerBeat`: hello | 2 s | stock's pace; at once on a new link and after a switch |
 //! | `Beat`, `PeerBeat`: hung link | PING unanswered for D/2 (15 s once SDOWN) | half-open TCP: a fresh link may live |

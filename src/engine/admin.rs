@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::Engine;
 use super::election::majority;
 use super::event::{Event, Kind, Note};
+use super::failover::Candidacy;
 use super::glob;
 use super::ids::{Addr, MasterName, Seq, Ticket};
 use super::info::Role;
@@ -144,6 +145,8 @@ impl Engine {
         let mut fresh = fresh_master(name, Addr::new(host, port), quorum);
         fresh.settings.down_after = Millis(self.tuning.default_down_after.as_ms());
         fresh.settings.failover_timeout = Millis(self.tuning.default_failover_timeout.as_ms());
+        // An entry of this name that was removed may have voted in any epoch up to now (S1).
+        fresh.leader_epoch = self.current_epoch;
         let id = self.add_master(now, fresh);
         let seq = self.changed(Some(id));
         self.publish_view(id);
@@ -183,10 +186,13 @@ impl Engine {
             self.schedule.cancel(Wake::Failover(id));
         }
         let keep = master.failover.promoted();
-        master.candidacy = Default::default();
+        // The term of another leader does not end by a RESET here (S9).
+        let (other, seen) = (master.candidacy.other.take(), master.candidacy.seen);
+        master.candidacy = Candidacy { other, seen, ..Default::default() };
         master.odown = None;
         master.job = None;
         master.heard_since_reset = Some(BTreeSet::new());
+        master.reset_at = now;
         let node = master.node;
         for wake in [Wake::Ask(id), Wake::Candidacy(id), Wake::Reconf(id)] {
             self.schedule.cancel(wake);

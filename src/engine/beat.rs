@@ -19,10 +19,19 @@ const FAST_INFO: Span = Span::secs(1);
 /// Commands per link that may be unanswered before INFO, PING and PUBLISH pause (per sharer).
 const MOST_PENDING: usize = 100;
 
+/// More PINGs per second than this are not sent by one process: with many instances P stretches towards
+/// stock's ping-period. 100 instances may have P = 20 ms, 5,000 have 1 s.
+const MOST_PINGS_PER_SECOND: u64 = 5_000;
+
+/// P = min(ping-period, max(10 ms, D/10)), stretched when `instances` are many.
+fn ping_period(longest: Span, down_after: Span, instances: usize) -> Span {
+    let fair_share = Span(instances as u64 * Span::secs(1).0 / MOST_PINGS_PER_SECOND);
+    longest.min(FASTEST_PING.max(Span(down_after.0 / 10)).max(fair_share))
+}
+
 impl Engine {
-    /// P = min(ping-period, max(10 ms, D/10)).
     fn ping_period(&self, down_after: Span) -> Span {
-        self.tuning.ping_period.min(FASTEST_PING.max(Span(down_after.0 / 10)))
+        ping_period(self.tuning.ping_period, down_after, self.nodes.len() + self.peers.len())
     }
 
     /// Sends what is due to a data node, replaces links that hang, and sets the next beat. A
@@ -42,7 +51,8 @@ impl Engine {
         {
             self.replace_link(now, LinkOwner::NodeEvents(id));
         }
-        self.ping_node(now, id, self.ping_period(down_after));
+        let period = self.ping_period(down_after);
+        self.ping_node(now, id, period);
         self.info_node(now, id);
         self.hello_node(now, id);
         self.plan_beat(now, id);
@@ -264,4 +274,28 @@ fn unless_blocked(now: Time, next: Time) -> Time {
 
 fn full(link: &super::instance::Link, sharers: usize) -> bool {
     link.pending.len() >= MOST_PENDING * sharers.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pings_come_every_tenth_of_d_unless_there_are_too_many() {
+        let table = [
+            (30_000, 5, 1_000),
+            (5_000, 5, 500),
+            (200, 5, 20),
+            (50, 5, 10),
+            (200, 500, 100),
+            (200, 9_000, 1_000),
+        ];
+        for (down_after, instances, period) in table {
+            assert_eq!(
+                ping_period(Span::secs(1), Span::ms(down_after), instances),
+                Span::ms(period),
+                "D {down_after} of {instances}"
+            );
+        }
+    }
 }

@@ -132,7 +132,7 @@ impl Engine {
                 self.set_odown(id, None);
                 self.publish_view(id);
                 self.emit(id, Kind::OdownEnd, "");
-                self.schedule.cancel(Wake::Candidacy(id));
+                self.plan_candidacy(now, id);
             }
             (None, false) | (Some(_), true) => {}
         }
@@ -173,19 +173,14 @@ impl Engine {
         let Some(sentinel) = self.masters.get_mut(&id).and_then(|m| m.sentinels.get_mut(run_id)) else {
             return;
         };
-        let first = sentinel.reported_at.is_none();
-        if std::mem::replace(&mut sentinel.asked, true) {
-            return;
+        if !std::mem::replace(&mut sentinel.asked, true) {
+            self.send_ask(id, peer, None);
         }
-        if first || self.masters.get(&id).is_some_and(|m| m.ask_round <= 1) {
-            self.ask_voters(id, peer);
-        }
-        self.send_ask(id, peer, None);
     }
 
-    /// Asks a Vigía peer for the voter set that it knows (S2).
-    fn ask_voters(&mut self, id: MasterId, peer: PeerId) {
-        if self.peers.get(&peer).is_none_or(|p| p.kin != Kin::Vigia) {
+    /// Asks a peer that is no stock sentinel for the voter set that it knows (S2).
+    pub(super) fn ask_voters(&mut self, id: MasterId, peer: PeerId) {
+        if self.peers.get(&peer).is_none_or(|p| p.kin == Kin::Stock) {
             return;
         }
         let Some(master) = self.masters.get(&id) else { return };

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::event::Kind;
 use super::failover::{Election, Failover, Forced, Other};
 use super::ids::{Epoch, RunId};
-use super::instance::{Kin, MasterId, PeerId};
+use super::instance::{Kin, Master, MasterId, NodeId, PeerId};
 use super::persist::Held;
 use super::schedule::Wake;
 use super::time::{Span, Time};
@@ -63,6 +63,17 @@ impl Engine {
         LONGEST_TERM.min(self.tuning.election_timeout).min(timeout.unwrap_or(LONGEST_TERM))
     }
 
+    /// How long a forced failover waits for answers: well within its term.
+    fn forced_patience(&self, id: MasterId) -> Span {
+        FORCED_PATIENCE.min(Span(self.term(id).0 / 2))
+    }
+
+    /// The longest pause between two elections: 2 × failover-timeout.
+    pub(super) fn longest_pause(&self, id: MasterId) -> Span {
+        let timeout = self.masters.get(&id).map(|m| Span::from(m.settings.failover_timeout));
+        timeout.map_or(Span::ZERO, |timeout| timeout + timeout)
+    }
+
     /// Votes needed: a majority of the largest voter set that is known, and at least the quorum (S2).
     fn needed(&self, id: MasterId) -> usize {
         let Some(master) = self.masters.get(&id) else { return usize::MAX };
@@ -80,6 +91,7 @@ impl Engine {
 
     /// Starts an election if it is time, else sets the timer for it.
     pub(super) fn plan_candidacy(&mut self, now: Time, id: MasterId) {
+        self.drop_vain_order(id);
         let Some(master) = self.masters.get(&id) else { return };
         let wanted = master.odown.is_some() || master.candidacy.forced.is_some();
         if !wanted || master.failover.in_progress() || self.saving_fails() {
@@ -92,6 +104,18 @@ impl Engine {
         } else {
             self.schedule.cancel(Wake::Candidacy(id));
             self.stand(now, id);
+        }
+    }
+
+    /// A `SENTINEL FAILOVER` that cannot be carried out because saving fails ends here: it must not come
+    /// as a surprise when the disk works again.
+    fn drop_vain_order(&mut self, id: MasterId) {
+        let failing = self.saving_fails();
+        let Some(master) = self.masters.get_mut(&id).filter(|master| !master.failover.in_progress()) else {
+            return;
+        };
+        if failing && master.candidacy.forced.take().is_some() {
+            self.emit(id, Kind::AbortNotElected, "");
         }
     }
 
@@ -148,8 +172,7 @@ impl Engine {
         let me = self.globals.my_id.clone();
         let Some(master) = self.masters.get(&id) else { return };
         let forced = master.candidacy.forced.is_some();
-        let seen = master.candidacy.seen.max(master.leader_epoch).max(master.config_epoch);
-        let epoch = Epoch(self.current_epoch.max(seen).0 + 1);
+        let epoch = self.fresh_epoch(master);
         self.start_election(now, id, epoch, forced, false);
         self.raise_epoch(id, epoch);
         self.reveal_event(id, self.last_change(), Kind::TryFailover, "");
@@ -157,9 +180,16 @@ impl Engine {
         self.after_election_start(now, id, epoch);
     }
 
+    /// The next epoch above every one that was seen.
+    fn fresh_epoch(&self, master: &Master) -> Epoch {
+        let seen = master.candidacy.seen.max(master.leader_epoch).max(master.config_epoch);
+        Epoch(self.current_epoch.max(seen).0.saturating_add(1))
+    }
+
     fn start_election(&mut self, now: Time, id: MasterId, epoch: Epoch, forced: bool, reassert: bool) {
         let Some(master) = self.masters.get_mut(&id) else { return };
         master.candidacy.reassert = reassert;
+        master.voter_hint = 0;
         master.failover = Failover::Election(Election {
             epoch,
             started: now,
@@ -181,12 +211,12 @@ impl Engine {
 
     /// An ordinary election for a fresh epoch, only to state the configuration in force once more.
     pub(super) fn reassert(&mut self, now: Time, id: MasterId) {
-        if self.saving_fails() {
+        if self.saving_fails() || self.connected_sentinels(id).len() + 1 < self.needed(id) {
             return;
         }
         let me = self.globals.my_id.clone();
         let Some(master) = self.masters.get(&id) else { return };
-        let epoch = Epoch(self.current_epoch.max(master.candidacy.seen).max(master.leader_epoch).0 + 1);
+        let epoch = self.fresh_epoch(master);
         self.start_election(now, id, epoch, false, true);
         self.raise_epoch(id, epoch);
         self.vote(now, id, epoch, me);
@@ -196,15 +226,22 @@ impl Engine {
     /// The vote for oneself is durable: ask every connected sentinel for its own.
     pub(super) fn campaign(&mut self, id: MasterId, epoch: Epoch) {
         let now = self.now;
+        let patience = self.forced_patience(id);
         let Some(election) = self.election(id, epoch) else { return };
         election.campaigning = true;
         if election.forced {
-            self.schedule.set(Wake::Failover(id), now + FORCED_PATIENCE);
+            self.schedule.set(Wake::Failover(id), now + patience);
         }
         for (_, peer) in self.connected_sentinels(id) {
-            self.send_ask(id, peer, Some(epoch));
+            self.ask_vote(id, peer, epoch);
         }
         self.count_votes(now, id);
+    }
+
+    /// Asks for a vote, and for the voter set first: its answer comes before the vote is counted (S2).
+    fn ask_vote(&mut self, id: MasterId, peer: PeerId, epoch: Epoch) {
+        self.ask_voters(id, peer);
+        self.send_ask(id, peer, Some(epoch));
     }
 
     /// The vote for oneself could not be saved: no election.
@@ -269,8 +306,11 @@ impl Engine {
         if !election.campaigning {
             return Verdict::Open;
         }
+        if now >= election.started + self.term(id) {
+            return Verdict::Lost;
+        }
         let needed = self.needed(id);
-        let votes = election.granted.len() + 1;
+        let votes = election.granted.iter().filter(|voter| master.voters.contains(*voter)).count() + 1;
         let answered =
             |voter: &RunId| election.granted.contains(voter) || election.refused.contains_key(voter);
         let down =
@@ -282,7 +322,7 @@ impl Engine {
         }
         let answers = votes + election.refused.len();
         if election.forced && answers < majority(master.voters.len() + 1) {
-            let waited = now.since(election.started) >= FORCED_PATIENCE;
+            let waited = now.since(election.started) >= self.forced_patience(id);
             return if waited { Verdict::WonWithoutMajority } else { Verdict::Open };
         }
         if votes + open < needed { Verdict::Lost } else { Verdict::Open }
@@ -292,6 +332,7 @@ impl Engine {
         let Some(master) = self.masters.get_mut(&id) else { return };
         let Failover::Election(election) = &master.failover else { return };
         let (epoch, forced, reassert) = (election.epoch, election.forced, election.reassert);
+        let began = election.started;
         if reassert {
             self.reassert_won(id, epoch);
             return;
@@ -299,7 +340,7 @@ impl Engine {
         if without_majority {
             self.emit(id, Kind::ForcedWithoutMajority, format!(" #epoch {epoch}"));
         }
-        self.elected(now, id, epoch, forced);
+        self.elected(now, id, epoch, began, forced);
     }
 
     /// Gives the epoch up at once. The next one is above every epoch seen, after 100 to 300 ms that
@@ -317,6 +358,7 @@ impl Engine {
         let winner = self.possible_winner(id, &election);
         let delay = self.loss_delay(id);
         let term = self.term(id);
+        let failing = self.saving_fails();
         let Some(master) = self.masters.get_mut(&id) else { return };
         let candidacy = &mut master.candidacy;
         candidacy.losses = candidacy.losses.saturating_add(1);
@@ -326,7 +368,7 @@ impl Engine {
         }
         if let Some(forced) = &mut candidacy.forced {
             forced.not_before = now + delay;
-            if now >= forced.until {
+            if failing || now >= forced.until {
                 candidacy.forced = None;
             }
         }
@@ -351,7 +393,7 @@ impl Engine {
         let base = self.rng.between(100, 300);
         let Some(master) = self.masters.get(&id) else { return Span::ms(base) };
         let losses = master.candidacy.losses;
-        let longest = Span(2 * Span::from(master.settings.failover_timeout).0);
+        let longest = self.longest_pause(id);
         let stock = master.sentinels.values().filter_map(|s| self.peers.get(&s.peer));
         let stock = stock.filter(|peer| peer.cmd.up().is_some()).any(|peer| peer.kin == Kin::Stock);
         let delay = Span::ms(base << losses.min(12)).min(longest);
@@ -386,10 +428,20 @@ impl Engine {
             Failover::Select(_) | Failover::Send { .. } => {
                 self.stand_down(now, id, "a newer configuration is known")
             }
-            Failover::WaitPromotion { .. } | Failover::Announcing { .. } => {
+            Failover::WaitPromotion { promoted, .. } | Failover::Announcing { promoted, .. } => {
+                let promoted = *promoted;
                 master.failover = Failover::None;
                 self.schedule.cancel(Wake::Failover(id));
+                self.disown(promoted, epoch);
             }
+        }
+    }
+
+    /// A node that this sentinel promoted and could not announce is nobody's master: it is to be
+    /// demoted like an old one.
+    fn disown(&mut self, promoted: NodeId, epoch: Epoch) {
+        if let Some(node) = self.nodes.get_mut(&promoted) {
+            node.retired = Some(epoch);
         }
     }
 
@@ -439,7 +491,7 @@ impl Engine {
         match &master.failover {
             Failover::Election(election) if election.campaigning => {
                 let epoch = election.epoch;
-                self.send_ask(id, peer, Some(epoch));
+                self.ask_vote(id, peer, epoch);
             }
             Failover::Election(_)
             | Failover::None

@@ -68,6 +68,9 @@ pub(super) struct Election {
 #[derive(Debug)]
 pub(super) struct Term {
     pub(super) epoch: Epoch,
+    /// When its election began. The term counts from here: its voters, who hold back for as long, cannot
+    /// have voted before.
+    pub(super) began: Time,
     pub(super) elected: Time,
     pub(super) forced: bool,
     /// Stock peers that have not shown their entry of the master yet.
@@ -191,7 +194,7 @@ impl Failover {
 
 impl Engine {
     /// The election is won: ask stock peers what they are doing, read the replicas, then choose.
-    pub(super) fn elected(&mut self, now: Time, id: MasterId, epoch: Epoch, forced: bool) {
+    pub(super) fn elected(&mut self, now: Time, id: MasterId, epoch: Epoch, began: Time, forced: bool) {
         let stock = self.connected_sentinels(id).into_iter().map(|(_, peer)| peer);
         let stock = stock.filter(|peer| self.peers.get(peer).is_some_and(|p| p.kin == Kin::Stock));
         let awaited: BTreeSet<PeerId> = stock.collect();
@@ -199,7 +202,8 @@ impl Engine {
         let name = master.name.clone();
         master.candidacy.other = None;
         master.candidacy.forced = None;
-        let term = Term { epoch, elected: now, forced, awaited: awaited.clone(), look_until: now + LOOK };
+        let look_until = now + LOOK;
+        let term = Term { epoch, began, elected: now, forced, awaited: awaited.clone(), look_until };
         master.failover = Failover::Select(term);
         self.schedule.cancel(Wake::Candidacy(id));
         self.emit(id, Kind::ElectedLeader, "");
@@ -377,7 +381,7 @@ impl Engine {
         if master.config_epoch >= term.epoch {
             return Some("a newer configuration is known");
         }
-        if self.stalls.longest(term.elected) > LONGEST_STALL {
+        if self.stalls.longest(term.began) > LONGEST_STALL {
             return Some("this process stalled for more than a second");
         }
         let up = self.nodes.get(&master.node).is_some_and(|node| node.sdown.is_none());
@@ -432,13 +436,16 @@ impl Engine {
 
     /// Sets the timer to the end of the term, or says that it is over.
     fn term_is_over(&mut self, now: Time, id: MasterId) -> bool {
-        let length = self.term(id);
-        let Some(term) = self.masters.get(&id).and_then(|m| m.failover.term()) else { return true };
-        let end = term.elected + length;
+        let Some(end) = self.end_of_term(id) else { return true };
         if now < end {
             self.schedule.set(Wake::Failover(id), end);
         }
         now >= end
+    }
+
+    fn end_of_term(&self, id: MasterId) -> Option<Time> {
+        let term = self.masters.get(&id)?.failover.term()?;
+        Some(term.began + self.term(id))
     }
 
     /// The promotion did not show in time. The link is given up too, so that what may still wait in it is
@@ -475,12 +482,12 @@ impl Engine {
 
     fn abort(&mut self, now: Time, id: MasterId, kind: Kind, detail: &str) {
         let delay = Span::ms(self.rng.between(100, 300));
+        let longest = self.longest_pause(id);
         let Some(master) = self.masters.get_mut(&id) else { return };
         let epoch = master.failover.epoch();
         let acted = matches!(master.failover, Failover::WaitPromotion { .. });
         master.failover = Failover::None;
         let losses = master.candidacy.losses.min(12);
-        let longest = Span(2 * Span::from(master.settings.failover_timeout).0);
         master.candidacy.losses = losses + 1;
         master.candidacy.not_before = now + Span(delay.0 << losses).min(longest);
         self.schedule.cancel(Wake::Failover(id));
@@ -491,8 +498,13 @@ impl Engine {
         self.plan_candidacy(now, id);
     }
 
-    /// INFO says that the chosen replica is a master: the new configuration is saved, then told.
+    /// INFO says that the chosen replica is a master: the new configuration is saved, then told. After
+    /// the term it is for others to take that up: they may have elected another leader already.
     pub(super) fn promotion_verified(&mut self, now: Time, id: MasterId) {
+        if self.end_of_term(id).is_some_and(|end| now >= end) {
+            self.promotion_timed_out(now, id);
+            return;
+        }
         let Some(master) = self.masters.get_mut(&id) else { return };
         let Failover::WaitPromotion { term, promoted } = std::mem::take(&mut master.failover) else { return };
         let epoch = term.epoch;
@@ -558,6 +570,7 @@ impl Engine {
         master.led_by = Some(me);
         self.publish_view(id);
         self.hello_all(now, id);
+        self.plan_candidacy(now, id);
     }
 
     /// The master answers again: an election or a leader that has not promoted yet steps back.

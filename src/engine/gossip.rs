@@ -16,6 +16,9 @@ use super::{Engine, LinkOwner};
 /// Slack when judging the age of a hello.
 const HELLO_SLACK: Span = Span::secs(1);
 
+/// Everybody who lives says hello in this time: three publish periods of 2 s, theirs, not ours.
+const GATHERING: Span = Span::secs(6);
+
 impl Engine {
     /// A message on the hello channel of a data node. Our own are ignored.
     pub(super) fn on_message(&mut self, now: Time, link: LinkId, payload: &str) {
@@ -67,7 +70,7 @@ impl Engine {
         match known {
             Some(peer) => self.move_sentinel(now, id, run_id, peer, addr),
             None => {
-                self.displace(id, addr);
+                self.displace(id, addr, run_id);
                 self.add_sentinel(now, id, run_id.clone(), addr.clone());
                 let moved = self.by_run_id.get(run_id).copied();
                 if let Some(peer) = moved.filter(|p| self.peers.get(p).is_some_and(|p| !p.addr.same_as(addr)))
@@ -105,7 +108,7 @@ impl Engine {
 
     /// A new sentinel at the address of a known one takes its place everywhere, in the voter set
     /// too: the count of voters stays as it is.
-    fn displace(&mut self, id: MasterId, addr: &Addr) {
+    fn displace(&mut self, id: MasterId, addr: &Addr, new: &RunId) {
         let Some(master) = self.masters.get(&id) else { return };
         let at_addr = |peer: &PeerId| self.peers.get(peer).is_some_and(|peer| peer.addr.same_as(addr));
         let Some(old) = master.sentinels.iter().find(|(_, s)| at_addr(&s.peer)).map(|(id, _)| id.clone())
@@ -122,6 +125,7 @@ impl Engine {
             self.remove_sentinel(master, &old);
             if let Some(entry) = self.masters.get_mut(&master) {
                 entry.voters.remove(&old);
+                entry.voters.insert(new.clone());
             }
             self.changed(Some(master));
             self.publish_view(master);
@@ -129,13 +133,14 @@ impl Engine {
     }
 
     /// After a RESET the old voter set stays the base of the majority until a majority of it was
-    /// heard again (S10).
+    /// heard again, and all that live have had the time to be heard (S10).
     fn heard_again(&mut self, id: MasterId, run_id: &RunId) {
         let Some(master) = self.masters.get_mut(&id) else { return };
         let Some(heard) = &mut master.heard_since_reset else { return };
         heard.insert(run_id.clone());
         let again = heard.intersection(&master.voters).count() + 1;
-        if again >= majority(master.voters.len() + 1) {
+        let gathered = self.now.since(master.reset_at) >= GATHERING;
+        if gathered && again >= majority(master.voters.len() + 1) {
             master.voters = master.sentinels.keys().cloned().collect();
             master.heard_since_reset = None;
             self.changed(Some(id));
@@ -187,6 +192,7 @@ impl Engine {
         }
         self.changed(Some(id));
         self.publish_view(id);
+        self.plan_candidacy(now, id);
     }
 
     /// The master is somewhere else now. What a peer made durable is served even when our own disk

@@ -343,7 +343,9 @@ pub(super) struct Master {
     pub(super) voters: BTreeSet<RunId>,
     /// After a RESET: who of the old voter set was heard again (S10).
     pub(super) heard_since_reset: Option<BTreeSet<RunId>>,
-    /// The largest voter set that a Vigía peer told of during this SDOWN, this sentinel included.
+    /// When this entry was made or RESET last.
+    pub(super) reset_at: Time,
+    /// The largest voter set that a Vigía peer told of in the present election, this sentinel included.
     pub(super) voter_hint: usize,
     pub(super) odown: Option<Time>,
     /// When the present SDOWN's next round of asking is due, and how many there were.

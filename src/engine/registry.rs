@@ -36,6 +36,7 @@ impl Engine {
             durable_vote: (state.leader, state.leader_epoch),
             voters,
             heard_since_reset,
+            reset_at: now,
             voter_hint: 0,
             odown: None,
             ask_round: 0,
@@ -187,6 +188,11 @@ impl Engine {
         master.voter_hint = 0;
         for sentinel in master.sentinels.values_mut() {
             sentinel.master_down = false;
+        }
+        for replica in master.replicas.values() {
+            if let Some(node) = self.nodes.get_mut(replica) {
+                node.reconf = Reconf::None;
+            }
         }
         self.index_addr(new, id);
         for wake in [Wake::Ask(id), Wake::Candidacy(id), Wake::Failover(id), Wake::Reconf(id)] {
