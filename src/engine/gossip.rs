@@ -268,10 +268,13 @@ impl Engine {
     }
 
     /// Whether a majority of the known sentinels, this one included, told since `since` that they
-    /// hold the configuration in force. Source: DESIGN section 3 "Afterwards" (c).
+    /// hold the configuration in force, and none that we voted for may be changing it. Source: DESIGN section 3 "Afterwards" (c).
     pub(super) fn config_confirmed(&self, now: Time, id: MasterId, since: Time) -> bool {
         let Some(master) = self.masters.get(&id) else { return false };
         let Some(addr) = self.nodes.get(&master.node).map(|node| &node.addr) else { return false };
+        if master.candidacy.other.as_ref().is_some_and(|other| now < other.until) {
+            return false;
+        }
         let holds = |config: &Option<(Addr, super::ids::Epoch)>| {
             config.as_ref().is_some_and(|(held, epoch)| held.same_as(addr) && *epoch == master.config_epoch)
         };

@@ -189,6 +189,13 @@ impl Engine {
         for sentinel in master.sentinels.values_mut() {
             sentinel.master_down = false;
         }
+        let replicas = master.replicas.values();
+        for replica in replicas {
+            // A job that was under way under the old configuration is over.
+            if let Some(node) = self.nodes.get_mut(replica) {
+                node.reconf = Reconf::None;
+            }
+        }
         self.index_addr(new, id);
         for wake in [Wake::Ask(id), Wake::Candidacy(id), Wake::Failover(id), Wake::Reconf(id)] {
             self.schedule.cancel(wake);

@@ -89,7 +89,10 @@ impl Engine {
         let Some(node) = self.nodes.get_mut(&id) else { return };
         node.info_sent = None;
         match reply.text() {
-            Some(text) => self.on_info(now, id, text),
+            Some(text) => {
+                self.on_info(now, id, text);
+                self.hasten_info(now, id);
+            }
             None => {
                 node.next_info = node.next_info.max(now + Span::secs(1));
             }
