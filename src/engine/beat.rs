@@ -31,12 +31,21 @@ const YOUNG: Span = Span::secs(15);
 /// Commands per link that may be unanswered before INFO, PING and PUBLISH pause (per sharer).
 const MOST_PENDING: usize = 100;
 
-/// P = min(ping-period, max(10 ms, D/10)).
-fn ping_period(down_after: Span) -> Span {
-    PING_PERIOD.min(FASTEST_PING.max(Span(down_after.0 / 10)))
+/// More PINGs per second than this are not sent by one process: with many instances P stretches towards
+/// stock's ping-period. 100 instances may have P = 20 ms, 5,000 have 1 s.
+const MOST_PINGS_PER_SECOND: u64 = 5_000;
+
+/// P = min(ping-period, max(10 ms, D/10)), stretched when `instances` are many.
+fn ping_period(down_after: Span, instances: usize) -> Span {
+    let fair_share = Span(instances as u64 * Span::secs(1).0 / MOST_PINGS_PER_SECOND);
+    PING_PERIOD.min(FASTEST_PING.max(Span(down_after.0 / 10)).max(fair_share))
 }
 
 impl Engine {
+    fn ping_period(&self, down_after: Span) -> Span {
+        ping_period(down_after, self.nodes.len() + self.peers.len())
+    }
+
     /// Sends what is due to a data node, replaces links that hang, and sets the next beat.
     pub(super) fn beat_node(&mut self, now: Time, id: NodeId) {
         let Some(node) = self.nodes.get(&id) else { return };
@@ -52,7 +61,8 @@ impl Engine {
         {
             self.replace_link(now, LinkOwner::NodeEvents(id));
         }
-        self.ping_node(now, id, ping_period(down_after));
+        let period = self.ping_period(down_after);
+        self.ping_node(now, id, period);
         self.info_node(now, id);
         self.hello_node(now, id);
         self.plan_beat(now, id);
@@ -129,7 +139,7 @@ impl Engine {
         let down_after = master.down_after();
         let ping = match node.vitals.ping_sent {
             Some(sent) => self.hang_deadline(sent, down_after, node.sdown.is_some()),
-            None => node.vitals.last_ping.map_or(now, |at| at + ping_period(down_after)),
+            None => node.vitals.last_ping.map_or(now, |at| at + self.ping_period(down_after)),
         };
         let mut next = ping.min(node.next_hello);
         if node.info_sent.is_none() {
@@ -172,12 +182,12 @@ impl Engine {
             self.replace_link(now, LinkOwner::Peer(id));
             return;
         }
+        let period = self.ping_period(down_after);
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let Some(local) = peer.cmd.local() else {
             self.schedule.cancel(Wake::PeerBeat(id));
             return;
         };
-        let period = ping_period(down_after);
         let room = !full(&peer.cmd, peer.masters.len());
         let due = peer.vitals.last_ping.is_none_or(|at| now >= at + period);
         let ping = room && due && peer.vitals.ping_sent.is_none();
@@ -212,7 +222,7 @@ impl Engine {
         }
         let ping = match peer.vitals.ping_sent {
             Some(sent) => self.hang_deadline(sent, down_after, sdown),
-            None => peer.vitals.last_ping.map_or(now, |at| at + ping_period(down_after)),
+            None => peer.vitals.last_ping.map_or(now, |at| at + self.ping_period(down_after)),
         };
         self.schedule.set(Wake::PeerBeat(id), unless_blocked(now, ping.min(peer.next_hello)));
     }
@@ -281,4 +291,28 @@ fn unless_blocked(now: Time, next: Time) -> Time {
 
 fn full(link: &super::instance::Link, sharers: usize) -> bool {
     link.pending.len() >= MOST_PENDING * sharers.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pings_come_every_tenth_of_d_unless_there_are_too_many() {
+        let table = [
+            (30_000, 5, 1_000),
+            (5_000, 5, 500),
+            (200, 5, 20),
+            (50, 5, 10),
+            (200, 500, 100),
+            (200, 9_000, 1_000),
+        ];
+        for (down_after, instances, period) in table {
+            assert_eq!(
+                ping_period(Span::ms(down_after), instances),
+                Span::ms(period),
+                "D {down_after} of {instances}"
+            );
+        }
+    }
 }
