@@ -10,6 +10,7 @@ use super::ids::{Addr, LinkId, MasterName, RunId};
 use super::instance::{Kin, MasterId, PeerId};
 use super::output::Output;
 use super::persist::Held;
+use super::registry::MOST_SENTINELS;
 use super::time::{Span, Time};
 use super::{Engine, LinkOwner};
 
@@ -65,6 +66,10 @@ impl Engine {
         let same = known.and_then(|peer| self.peers.get(&peer)).is_some_and(|peer| peer.addr.same_as(addr));
         if known.is_some() && same {
             self.heard_again(id, run_id);
+            return;
+        }
+        if known.is_none() && self.masters.get(&id).is_none_or(|m| m.sentinels.len() >= MOST_SENTINELS) {
+            self.emit(id, Kind::HelloRejected, " #too many sentinels");
             return;
         }
         match known {
