@@ -10,6 +10,7 @@ use super::ids::{Addr, LinkId, MasterName, RunId};
 use super::instance::{Kin, MasterId, PeerId};
 use super::output::Output;
 use super::persist::Held;
+use super::registry::MOST_SENTINELS;
 use super::time::{Span, Time};
 use super::{Engine, LinkOwner};
 
@@ -65,6 +66,10 @@ impl Engine {
         let same = known.and_then(|peer| self.peers.get(&peer)).is_some_and(|peer| peer.addr.same_as(addr));
         if known.is_some() && same {
             self.heard_again(id, run_id);
+            return;
+        }
+        if known.is_none() && self.masters.get(&id).is_none_or(|m| m.sentinels.len() >= MOST_SENTINELS) {
+            self.emit(id, Kind::HelloRejected, " #too many sentinels");
             return;
         }
         match known {
@@ -268,10 +273,13 @@ impl Engine {
     }
 
     /// Whether a majority of the known sentinels, this one included, told since `since` that they
-    /// hold the configuration in force. Source: DESIGN section 3 "Afterwards" (c).
+    /// hold the configuration in force, and none that we voted for may be changing it. Source: DESIGN section 3 "Afterwards" (c).
     pub(super) fn config_confirmed(&self, now: Time, id: MasterId, since: Time) -> bool {
         let Some(master) = self.masters.get(&id) else { return false };
         let Some(addr) = self.nodes.get(&master.node).map(|node| &node.addr) else { return false };
+        if master.candidacy.other.as_ref().is_some_and(|other| now < other.until) {
+            return false;
+        }
         let holds = |config: &Option<(Addr, super::ids::Epoch)>| {
             config.as_ref().is_some_and(|(held, epoch)| held.same_as(addr) && *epoch == master.config_epoch)
         };

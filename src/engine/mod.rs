@@ -82,6 +82,8 @@ pub struct Engine {
     peers: BTreeMap<PeerId, Peer>,
     by_run_id: BTreeMap<RunId, PeerId>,
     links: BTreeMap<LinkId, LinkOwner>,
+    /// Masters with renamed commands.
+    renaming: BTreeSet<MasterId>,
     /// Masters whose hello waits for a save.
     wanted_hellos: BTreeSet<MasterId>,
     ids: u32,
@@ -114,6 +116,7 @@ impl Engine {
             peers: BTreeMap::new(),
             by_run_id: BTreeMap::new(),
             links: BTreeMap::new(),
+            renaming: BTreeSet::new(),
             wanted_hellos: BTreeSet::new(),
             ids: 0,
             link_ids: 0,
