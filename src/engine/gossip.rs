@@ -321,6 +321,6 @@ impl Engine {
 
     /// Whether a host may be used: numeric, or any name with `resolve-hostnames yes`.
     pub(super) fn acceptable_host(&self, host: &str) -> bool {
-        self.globals.resolve_hostnames || numeric(host).is_some()
+        !host.is_empty() && (self.globals.resolve_hostnames || numeric(host).is_some())
     }
 }

@@ -45,6 +45,8 @@ pub struct Settings {
     pub product: Product,
     /// `hz` as configured, default 10; only shown.
     pub hz: u32,
+    /// What becomes of the host name of a new master.
+    pub names: Names,
     /// What `SENTINEL CONFIG GET` answers, in its order; see [`Settings::show`].
     pub sentinel_config: Vec<(&'static str, String)>,
     /// Figures of `INFO` that others keep.
@@ -69,17 +71,23 @@ impl Settings {
             executable: PathBuf::new(),
             product: Product::Redis,
             hz: 10,
+            names: Names::Refused,
             sentinel_config: Vec::new(),
             figures: Arc::default(),
         }
     }
 
-    /// Has `SENTINEL CONFIG GET` show these.
+    /// Has `SENTINEL CONFIG GET` show these, and `SENTINEL MONITOR` obey them.
     ///
     /// Source: spec 02, section 8.
     pub fn show(&mut self, globals: &Globals, loglevel: &str) {
         let yes_no = |on: bool| (if on { "yes" } else { "no" }).to_owned();
         let text = |value: &Option<Arc<str>>| value.as_deref().unwrap_or_default().to_owned();
+        self.names = match (globals.resolve_hostnames, globals.announce_hostnames) {
+            (false, _) => Names::Refused,
+            (true, false) => Names::Resolved,
+            (true, true) => Names::Kept,
+        };
         self.sentinel_config = vec![
             ("resolve-hostnames", yes_no(globals.resolve_hostnames)),
             ("announce-hostnames", yes_no(globals.announce_hostnames)),
@@ -90,6 +98,17 @@ impl Settings {
             ("loglevel", loglevel.to_owned()),
         ];
     }
+}
+
+/// What `SENTINEL MONITOR` does with a host name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Names {
+    /// Refuses it: `resolve-hostnames no`, the default.
+    Refused,
+    /// Takes the IP that it stands for now: `resolve-hostnames yes`.
+    Resolved,
+    /// Takes the name, which must stand for something: `announce-hostnames yes` as well.
+    Kept,
 }
 
 /// Bounds per client.
