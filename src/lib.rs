@@ -1,4 +1,127 @@
-//! Vigía: a drop-in replacement for Redis Sentinel.
+//! Vigía: a drop-in replacement for Redis Sentinel. This page tells a newcomer the whole.
+//!
+//! # Bird's-eye view
+//!
+//! ```text
+//!   data nodes            other sentinels              clients
+//!       |  links (runtime::link)  |            sockets | (runtime::server)
+//!       v                         v                    v
+//!   +--------------------------------------+   +----------------+
+//!   | runtime::driver: the one task that   |<--| Command        |   reads that need no
+//!   | owns the Engine                      |-->| Answer         |   engine come from the
+//!   |   Input -> Engine::handle -> Output  |   +----------------+   published views
+//!   +--------------------------------------+            ^           (DashMap by name)
+//!       |          |            |                       |
+//!       v          v            v                       |
+//!     Save      Event        View ---------------------+
+//!   (runtime::  (log, pub/sub)
+//!    save)
+//! ```
+//!
+//! - [`engine`] decides everything and does nothing: state, a schedule of deadlines, and one method,
+//!   [`engine::Engine::handle`]: one [`engine::Input`] in, all [`engine::Output`]s out, in order.
+//! - [`wire`] turns RESP bytes into typed commands and replies, and back.
+//! - [`conf`] turns the text of `sentinel.conf` into settings and state, and back.
+//! - [`runtime`] owns sockets, files, clocks, names and processes. It performs outputs and reports what
+//!   happened; no `if` in it looks at the state of the protocol.
+//! - [`cli`], [`demo`]: the command line and a local group to play with.
+//!
+//! Imports flow one way: `engine` <- `wire`, `conf` <- `runtime` <- `cli`, `demo`. `wire` and `conf` do
+//! not know each other. `tests/tidy.rs` enforces it.
+//!
+//! # Life of a failover
+//!
+//! 1. `engine::beat` sends PING; nothing acceptable comes back. `engine::down` makes the node SDOWN when
+//!    it is silent for D, asks the other sentinels, and makes the master ODOWN by quorum.
+//! 2. `engine::election` waits for this sentinel's rank, mints an epoch, votes for itself
+//!    (`engine::vote`), and asks for votes once that is on disk (`engine::persist`).
+//! 3. `engine::failover` reads the replicas, chooses one (`engine::select`), promotes it, and verifies
+//!    it by INFO (`engine::observe`).
+//! 4. The new configuration is saved, then announced: hellos (`engine::beat`, `engine::gossip`), the
+//!    view, `+switch-master`.
+//! 5. `engine::reconf` points the other replicas and the old master at the new one.
+//!
+//! # Invariants
+//!
+//! | | rule | where it is kept | how it is shown |
+//! |---|---|---|---|
+//! | S1 | per master, one vote per epoch, across crashes and failed writes | `engine::vote`, `engine::persist` | oracle `one_vote` |
+//! | S2 | one leader per master and epoch: a majority of the largest known voter set, and the quorum | `engine::election` | oracle `one_leader` |
+//! | S3 | epochs never fall, on disk or on the wire | `engine::vote`, `engine::registry` | oracle `rising_epochs` |
+//! | S4 | no automatic failover without SDOWN here, ODOWN by quorum and S2 | `engine::failover::must_stand_down` | stories `agreement` |
+//! | S5 | no ineligible promotion | `engine::select` | table test there |
+//! | S6 | a node is reconfigured only toward a configuration that is not older | `engine::reconf` | oracle `newer_wins` |
+//! | S7 | durable before visible | `engine::persist` | oracle `visible_is_durable`, `tests/server` under strace |
+//! | S8 | one configuration per epoch, forced failovers included | `engine::election`, `engine::gossip` | oracle `one_config` |
+//! | S9 | a leader's term ends; one failure, one promotion | `engine::failover`, `engine::election` | oracle `one_promotion` |
+//! | S10 | RESET and restarts do not shrink majorities | `engine::admin`, `engine::gossip` | stories `operators` |
+//! | L1-L3 | faults stop: one master, all follow it, no stuck state | everywhere | stories `episodes` |
+//!
+//! The oracles live in `tests/world/oracles`; they watch every step of groups that run on virtual time
+//! with seeded faults. In a group with stock sentinels S2, S8 and S9 cannot be kept on every path: a stock
+//! candidate counts votes by its current epoch while it acts under an older one, and a forced failover of
+//! stock asks nobody. Before it promotes, a Vigía therefore reads `SENTINEL MASTER` of each stock peer and
+//! stands down for one that is past its election.
+//!
+//! Acknowledged writes can be lost by asynchronous replication whatever a sentinel does.
+//!
+//! # Durable before visible
+//!
+//! Every change of the durable state has a number ([`engine::Seq`]). What would reveal the change (the
+//! answer to a vote request, a hello, a vote for oneself, a new configuration and its events, `+OK` to a
+//! command) waits inside the engine until [`engine::Input::Persisted`] covers that number; everything
+//! else leaves at once. One write is in flight at a time; what changes meanwhile shares the next
+//! one. After [`engine::Input::PersistFailed`] (also given after 1 s without an answer) this sentinel goes
+//! on monitoring and serving, adopts what its peers have made durable, shows its last durable vote, and
+//! neither votes nor leads until a later write succeeds.
+//!
+//! # Every timer of the engine
+//!
+//! [`engine::Wake`] names them; any other wait is a bug.
+//!
+//! | timer | length | reason |
+//! |---|---|---|
+//! | `Beat`, `PeerBeat`: PING | P = min(1 s, max(10 ms, D/10)) after the last one, one outstanding | to notice silence soon; P bounds how late a hang is noticed |
+//! | `Beat`: INFO | 10 s; 1 s while a node's role, link or master is not what it should be, or its master is ODOWN or in failover | stock's pace; faster where something is awaited |
+//! | `Beat`, `PeerBeat`: hello | 2 s | stock's pace; at once on a new link and after a switch |
+//! | `Beat`, `PeerBeat`: hung link | PING unanswered for D/2 (15 s once SDOWN) | half-open TCP: a fresh link may live |
+//! | `Beat`: deaf subscription | nothing heard for 6 s on a link older than 15 s | our own hello should be heard every 2 s |
+//! | `Connect`, `PeerConnect` | at once after a loss, then min(1 s, D/10) ± 10 % | a restart within D must not be SDOWN; jitter against herds |
+//! | `Connect`, `PeerConnect`: hanging attempt | the same, or three round trips; doubled up to 1 s while a round trip is unknown | SYNs that were dropped are sent again early |
+//! | `Down`, `PeerDown` | silence of D, without our own stalls; role mismatch D + 20 s; reboot period | the definition of SDOWN |
+//! | `Ask` | at once, then 5, 10, 20 ms … 1 s | ODOWN needs the others' view; its answers stay fresh for 5 s |
+//! | `Candidacy`: rank | rank × max(20 ms, 3 round trips + 3 saves) after ODOWN | candidates do not collide |
+//! | `Candidacy`: after a loss | 100–300 ms, doubling, at most 2 × failover-timeout; 11 s after three losses beside stock peers | a lost election is tried again, but not against somebody who is winning |
+//! | `Candidacy`: nothing to win | 1 s | no epoch is minted without links to a majority or without an eligible replica |
+//! | `Candidacy`: another's term | min(10 s, failover-timeout) after our vote for it | one failure, one promotion |
+//! | `Candidacy`: alone | 4 s after the start | who knows nobody yet must hear hellos first (S10) |
+//! | `Failover`: election | min(10 s, failover-timeout) | stock's election time-out |
+//! | `Failover`: forced, no majority | 1 s | S8 |
+//! | `Failover`: choice | 20 ms | fresh INFO and the entries of stock peers, where they come |
+//! | `Failover`: promotion | look every 5 ms, until the term of min(10 s, failover-timeout) ends | verified as soon as it is true; S9 |
+//! | `Reconf` | look every 50 ms for 2 s, then every 500 ms; 10 s per replica; failover-timeout in all | replicas are repointed in the background |
+//! | `Save` | 1 s | a failed write is tried again |
+//!
+//! Corrections of nodes that are astray have no timer of their own: they are judged at each INFO (every
+//! second for such a node) and each hello. A wake-up that comes late by more than 10 ms is a stall of our
+//! own: the time from the deadline on does not count as silence of others (`engine::stall`).
+//!
+//! # Where to add …
+//!
+//! - **a command**: its row in `wire::command`'s table and its typed form there; if the state answers it, a
+//!   variant of [`engine::Command`] and its arm in `engine::admin`; if not, `runtime::server`.
+//! - **an event**: one line in the `kinds!` table of [`engine::event`]; emit it where it happens. Log,
+//!   pub/sub and subscribers follow by themselves.
+//! - **a directive**: its row in `conf`'s table; a per-master one also in
+//!   [`engine::settings::MasterSettings`] and in `conf`'s rewriting.
+//! - **a deadline**: a variant of [`engine::Wake`], its arm in `Engine::run_due`, and a row above.
+//!
+//! # Where this differs from the design notes it began with
+//!
+//! Links use [`wire`] over tokio instead of the `redis` crate's connections: the end of a stream must be
+//! seen at once, a failed AUTH must not fail the connection, and a link must be small. `redis` remains the
+//! client of the demo and of the tests. The engine itself holds back what must wait for durability,
+//! so the runtime may execute every output as it comes.
 
 pub mod cli;
 pub mod conf;

@@ -30,8 +30,9 @@ impl Engine {
     pub(super) fn on_command(&mut self, now: Time, ticket: Ticket, command: Command) {
         match command {
             Command::Masters => {
+                let seq = self.masters.values().map(|master| master.config_seq).max().unwrap_or_default();
                 let entries = self.master_entries(now);
-                self.answer(ticket, Answer::Entries(entries));
+                self.answer_after(ticket, seq, Answer::Entries(entries));
             }
             Command::Master(name) => self.answer_of(ticket, &name, |engine, id| {
                 engine.master_entry(now, id).map_or_else(no_such_master, Answer::Entry)
@@ -68,8 +69,20 @@ impl Engine {
     }
 
     fn answer_of(&mut self, ticket: Ticket, name: &MasterName, make: impl Fn(&Self, MasterId) -> Answer) {
-        let answer = self.named(name).map_or_else(no_such_master, |id| make(self, id));
-        self.answer(ticket, answer);
+        let id = self.named(name);
+        let seq = id.and_then(|id| self.masters.get(&id)).map_or(Seq(0), |master| master.config_seq);
+        let answer = id.map_or_else(no_such_master, |id| make(self, id));
+        self.answer_after(ticket, seq, answer);
+    }
+
+    /// Answers a question whose answer shows the change `seq`: when that is durable, or cannot be.
+    fn answer_after(&mut self, ticket: Ticket, seq: Seq, answer: Answer) {
+        let answer = Output::Answer { ticket, answer };
+        if self.saving_fails() {
+            self.out.push(answer);
+        } else {
+            self.hold(seq, vec![Held::Output(answer.clone())], vec![answer]);
+        }
     }
 
     /// `+OK` once `seq` is durable, the save error when that fails.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::ids::{LinkId, RunId};
 use super::input::DownCause;
-use super::instance::{Expect, Kin, Link, MasterId, NodeId, PeerId, Phase, Vitals};
+use super::instance::{Expect, Kin, Link, MasterId, NodeId, PeerId, Phase, Reconf, Vitals};
 use super::output::{Output, Request};
 use super::schedule::Wake;
 use super::settings::Renames;
@@ -17,9 +17,23 @@ use super::{Engine, LinkOwner};
 
 /// Longest pause between two attempts.
 const SLOWEST: Span = Span::secs(1);
-/// So many attempts in a row may hang at the normal pace, about D in all; from then on each gets twice
-/// the time of the one before, up to [`SLOWEST`], or a network slower than D/10 would never connect.
+/// After so many attempts in a row that hang (about D) at a process whose round trip is not known yet,
+/// each attempt gets twice the time of the one before, up to [`SLOWEST`]: a network slower than D/10 would
+/// never connect otherwise.
 const IMPATIENT_ATTEMPTS: u32 = 10;
+/// After so many at a process that was connected before, attempts get [`STRETCH`] times the pace.
+const STUBBORN_ATTEMPTS: u32 = 100;
+const STRETCH: u64 = 4;
+
+/// When an attempt counts as hanging: at the pace of reconnecting, or three round trips.
+fn hang_limit(pace: Span, round_trip: Span, hung: u32) -> Span {
+    let limit = match round_trip {
+        Span::ZERO => Span(pace.0 << hung.saturating_sub(IMPATIENT_ATTEMPTS).min(10)),
+        known if hung < STUBBORN_ATTEMPTS => pace.max(Span(3 * known.0)),
+        known => Span(STRETCH * pace.0).max(Span(3 * known.0)),
+    };
+    limit.min(SLOWEST)
+}
 
 impl Engine {
     /// Starts what connections of a data node are missing and due, and sets the timer for the rest.
@@ -100,8 +114,7 @@ impl Engine {
         self.link_ids += 1;
         let id = LinkId(self.link_ids);
         let link = self.link_mut(owner)?;
-        let doubled = link.hung.saturating_sub(IMPATIENT_ATTEMPTS).min(10);
-        let hang_limit = Span(pace.max(Span(3 * round_trip.0)).0 << doubled).min(SLOWEST);
+        let hang_limit = hang_limit(pace, round_trip, link.hung);
         link.phase = Phase::Connecting { id, since: now };
         link.retry_at = now + pace;
         link.hang_at = now + hang_limit;
@@ -181,23 +194,25 @@ impl Engine {
         let Some(owner) = self.links.remove(&id) else { return };
         let Some(link) = self.link_mut(owner) else { return };
         link.phase = Phase::Down;
-        link.pending.clear();
         link.refused = cause == DownCause::Refused;
         if cause != DownCause::Local {
             self.silent_from(now, owner, now);
         }
         match owner {
             LinkOwner::NodeCommand(node) => {
+                self.command_link_lost(node);
+                self.connect_node(now, node);
+            }
+            LinkOwner::NodeEvents(node) => {
                 if let Some(node) = self.nodes.get_mut(&node) {
-                    node.vitals.ping_sent = None;
-                    node.info_sent = None;
+                    node.sub.pending.clear();
                 }
                 self.connect_node(now, node);
             }
-            LinkOwner::NodeEvents(node) => self.connect_node(now, node),
             LinkOwner::Peer(peer) => {
                 if let Some(peer) = self.peers.get_mut(&peer) {
                     peer.vitals.ping_sent = None;
+                    peer.cmd.pending.clear();
                 }
                 self.forget_asked(peer);
                 self.connect_peer(now, peer);
@@ -230,27 +245,41 @@ impl Engine {
         let Some(link) = self.link_mut(owner) else { return };
         let Some(id) = link.id() else { return };
         link.phase = Phase::Down;
-        link.pending.clear();
         link.retry_at = now;
         self.links.remove(&id);
         self.out.push(Output::Close { link: id });
         match owner {
             LinkOwner::NodeCommand(node) => {
+                self.command_link_lost(node);
+                self.connect_node(now, node);
+            }
+            LinkOwner::NodeEvents(node) => {
                 if let Some(node) = self.nodes.get_mut(&node) {
-                    node.vitals.ping_sent = None;
-                    node.info_sent = None;
+                    node.sub.pending.clear();
                 }
                 self.connect_node(now, node);
             }
-            LinkOwner::NodeEvents(node) => self.connect_node(now, node),
             LinkOwner::Peer(peer) => {
                 if let Some(peer) = self.peers.get_mut(&peer) {
                     peer.vitals.ping_sent = None;
+                    peer.cmd.pending.clear();
                 }
                 self.forget_asked(peer);
                 self.connect_peer(now, peer);
             }
         }
+    }
+
+    /// What was unanswered on a command connection is lost; a reconfiguration is sent again.
+    pub(super) fn command_link_lost(&mut self, id: NodeId) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let unfinished = node.cmd.pending.iter().any(|expect| matches!(expect, Expect::Exec));
+        if unfinished && matches!(node.reconf, Reconf::Sent(_)) {
+            node.reconf = Reconf::None;
+        }
+        node.cmd.pending.clear();
+        node.vitals.ping_sent = None;
+        node.info_sent = None;
     }
 
     /// Sends a request and remembers what its reply will mean. Without a connection it is dropped.
@@ -328,5 +357,28 @@ impl Engine {
         let sentinels = self.masters.get(&id).map(|m| &m.sentinels).into_iter().flatten();
         let up = |peer: &PeerId| self.peers.get(peer).is_some_and(|p| p.cmd.up().is_some());
         sentinels.filter(|(_, s)| up(&s.peer)).map(|(id, s)| (id.clone(), s.peer)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hanging_attempt_gets_more_time_only_where_the_network_may_be_slow() {
+        let table = [
+            (50, 0, 0, 50),
+            (50, 0, 10, 50),
+            (50, 0, 12, 200),
+            (50, 0, 40, 1_000),
+            (50, 1, 40, 50),
+            (50, 30, 40, 90),
+            (50, 1, 100, 200),
+            (1_000, 1, 100, 1_000),
+        ];
+        for (pace, round_trip, hung, limit) in table {
+            let got = hang_limit(Span::ms(pace), Span::ms(round_trip), hung);
+            assert_eq!(got, Span::ms(limit), "pace {pace} round trip {round_trip} hung {hung}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use super::Engine;
 use super::LinkOwner;
 use super::beat::INFO_PERIOD;
 use super::event::{Event, Kind, Note};
-use super::ids::{Epoch, RunId};
+use super::ids::{Addr, Epoch, RunId};
 use super::info::Role;
 use super::instance::{Expect, Kin, MasterId, NodeId, PeerId};
 use super::output::{Output, Request};
@@ -23,7 +23,14 @@ const ASK_PERIOD: Span = Span::secs(1);
 
 impl Engine {
     /// Judges a data node now, tells of a change, and sets the timer for the next possible one.
+    ///
+    /// While a switch waits for its save, its nodes are not judged: the switch is told first, and then
+    /// all of them are ([`Engine::greet_new_master`]).
     pub(super) fn review_down(&mut self, now: Time, id: NodeId) {
+        if self.nodes.get(&id).is_some_and(|node| self.switch_is_held(node.master)) {
+            self.schedule.cancel(Wake::Down(id));
+            return;
+        }
         let deadline = self.down_deadline(id);
         let is_down = deadline.is_some_and(|at| at <= now);
         match deadline {
@@ -194,19 +201,23 @@ impl Engine {
         let Some(addr) = self.master_ref(id).map(|master| master.addr) else { return };
         let epoch = candidate_epoch.unwrap_or(self.durable_epoch);
         let candidate = candidate_epoch.map(|_| self.globals.my_id.clone());
-        let request = Request::AskDown { addr, epoch, candidate };
-        self.send(LinkOwner::Peer(peer), request, Expect::Down { master: id, candidate_epoch });
+        let expect = Expect::Down { master: id, addr: addr.clone(), candidate_epoch };
+        self.send(LinkOwner::Peer(peer), Request::AskDown { addr, epoch, candidate }, expect);
     }
 
-    /// The answer of another sentinel: array of integer, bulk, integer; anything else is ignored.
+    /// The answer of another sentinel: array of integer, bulk, integer; anything else is ignored. One
+    /// that comes after a switch speaks of the old master, one after a recovery of the past.
     pub(super) fn on_down_report(
         &mut self,
         now: Time,
         peer: PeerId,
-        id: MasterId,
+        (id, asked): (MasterId, &Addr),
         candidate_epoch: Option<Epoch>,
         reply: &Reply<'_>,
     ) {
+        let node = self.masters.get(&id).and_then(|master| self.nodes.get(&master.node));
+        let current = node.is_some_and(|node| node.addr == *asked);
+        let sdown = node.is_some_and(|node| node.sdown.is_some());
         let Some(run_id) = self.peers.get(&peer).map(|peer| peer.run_id.clone()) else { return };
         let Some(sentinel) = self.masters.get_mut(&id).and_then(|m| m.sentinels.get_mut(&run_id)) else {
             return;
@@ -218,8 +229,10 @@ impl Engine {
         let [Reply::Integer(down), leader, Reply::Integer(leader_epoch)] = &parts[..] else { return };
         let Some(leader) = leader.text() else { return };
         let leader_epoch = Epoch(u64::try_from(*leader_epoch).unwrap_or(0));
-        sentinel.reported_at = Some(now);
-        sentinel.master_down = *down == 1;
+        if current {
+            sentinel.reported_at = Some(now);
+            sentinel.master_down = *down == 1 && sdown;
+        }
         let vote = (leader != "*").then(|| (RunId::from(leader), leader_epoch));
         if let Some((leader, epoch)) = &vote {
             if sentinel.vote.as_ref().is_none_or(|(_, known)| known != epoch) {

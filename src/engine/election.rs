@@ -2,7 +2,7 @@
 //!
 //! Source: DESIGN section 3 "Candidates do not collide", "Votes"; S2, S4, S8, S9, S10.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::beat::PUBLISH_PERIOD;
 use super::event::Kind;
@@ -22,6 +22,9 @@ const SHORTEST_STEP: Span = Span::ms(20);
 const LOSSES_BEFORE_QUIET: u32 = 3;
 /// ... a candidate keeps quiet for so long: every new epoch voids a stock candidate's votes.
 const QUIET: Span = Span::secs(11);
+/// A retry that cannot succeed now (no majority within reach, no eligible replica) mints no epoch; when
+/// nothing else tells of a change, it is considered again after this.
+const VAIN_PAUSE: Span = Span::secs(1);
 /// How long a forced failover waits for answers before it goes on without a majority (S8).
 const FORCED_PATIENCE: Span = Span::secs(1);
 
@@ -107,8 +110,12 @@ impl Engine {
         if master.sentinels.is_empty() {
             at = at.max(self.started + PUBLISH_PERIOD + PUBLISH_PERIOD);
         }
-        if candidacy.losses > 0 && self.connected_sentinels(id).len() + 1 < self.needed(id) {
-            at = at.max(now + Span::secs(1));
+        let in_vain = || {
+            self.connected_sentinels(id).len() + 1 < self.needed(id)
+                || self.choose_replica(now, id).best.is_none()
+        };
+        if candidacy.losses > 0 && at <= now && in_vain() {
+            at = now + VAIN_PAUSE;
         }
         at
     }
@@ -160,7 +167,7 @@ impl Engine {
             reassert,
             campaigning: false,
             granted: BTreeSet::new(),
-            refused: Vec::new(),
+            refused: BTreeMap::new(),
         });
     }
 
@@ -239,7 +246,9 @@ impl Engine {
             Some((leader, epoch)) if leader == me && epoch == asked => {
                 election.granted.insert(voter.clone());
             }
-            other => election.refused.push((voter.clone(), other)),
+            other => {
+                election.refused.insert(voter.clone(), other);
+            }
         }
         self.count_votes(now, id);
     }
@@ -262,9 +271,8 @@ impl Engine {
         }
         let needed = self.needed(id);
         let votes = election.granted.len() + 1;
-        let answered = |voter: &RunId| {
-            election.granted.contains(voter) || election.refused.iter().any(|(refused, _)| refused == voter)
-        };
+        let answered =
+            |voter: &RunId| election.granted.contains(voter) || election.refused.contains_key(voter);
         let down =
             |voter: &RunId| master.sentinels.get(voter).is_some_and(|sentinel| sentinel.sdown.is_some());
         let reachable = self.connected_sentinels(id);
@@ -285,7 +293,7 @@ impl Engine {
         let Failover::Election(election) = &master.failover else { return };
         let (epoch, forced, reassert) = (election.epoch, election.forced, election.reassert);
         if reassert {
-            self.reassert_won(now, id, epoch);
+            self.reassert_won(id, epoch);
             return;
         }
         if without_majority {
@@ -331,8 +339,7 @@ impl Engine {
         let needed = self.needed(id);
         let voters = self.masters.get(&id)?.voters.len();
         let silent = voters.saturating_sub(election.granted.len() + election.refused.len());
-        let votes: Vec<&(RunId, Epoch)> =
-            election.refused.iter().filter_map(|(_, vote)| vote.as_ref()).collect();
+        let votes: Vec<&(RunId, Epoch)> = election.refused.values().filter_map(Option::as_ref).collect();
         let others = votes.iter().filter(|(leader, _)| *leader != self.globals.my_id);
         let enough = |vote: &&&(RunId, Epoch)| {
             votes.iter().filter(|other| **other == **vote).count() + silent >= needed

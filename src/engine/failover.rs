@@ -2,7 +2,7 @@
 //!
 //! Source: spec 05; DESIGN section 3 from "Selection" to "Announcement"; S4, S5, S9, L3.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Engine;
 use super::LinkOwner;
@@ -60,7 +60,7 @@ pub(super) struct Election {
     pub(super) campaigning: bool,
     pub(super) granted: BTreeSet<RunId>,
     /// Who refused, and the vote it showed.
-    pub(super) refused: Vec<(RunId, Option<(RunId, Epoch)>)>,
+    pub(super) refused: BTreeMap<RunId, Option<(RunId, Epoch)>>,
 }
 
 /// The licence of an elected leader; it ends (S9).
@@ -435,11 +435,23 @@ impl Engine {
         now >= end
     }
 
+    /// The promotion did not show in time. The link is given up too, so that what may still wait in it is
+    /// not carried out later.
     fn promotion_timed_out(&mut self, now: Time, id: MasterId) {
-        if let Some(master) = self.masters.get_mut(&id) {
-            master.candidacy.last_place = true;
-        }
+        let Some(master) = self.masters.get_mut(&id) else { return };
+        master.candidacy.last_place = true;
+        let sent_to = match &master.failover {
+            Failover::WaitPromotion { promoted, .. } => Some(*promoted),
+            Failover::None
+            | Failover::Election(_)
+            | Failover::Select(_)
+            | Failover::Send { .. }
+            | Failover::Announcing { .. } => None,
+        };
         self.abort(now, id, Kind::AbortSlaveTimeout, "");
+        if let Some(node) = sent_to {
+            self.replace_link(now, LinkOwner::NodeCommand(node));
+        }
     }
 
     /// The node itself refused to be promoted: another replica may be luckier.
@@ -495,6 +507,10 @@ impl Engine {
         else {
             return;
         };
+        if promoted == master.node {
+            self.announce_reasserted(now, id, epoch);
+            return;
+        }
         let forced = master.failover.forced();
         let Some(new) = self.nodes.get(&promoted).map(|node| node.addr.clone()) else { return };
         let Some(old) = self.master_ref(id).map(|master| master.addr) else { return };
@@ -516,16 +532,22 @@ impl Engine {
         self.start_job(now, id, forced);
     }
 
-    /// A reasserted configuration: same address, fresh epoch (S8).
-    pub(super) fn reassert_won(&mut self, now: Time, id: MasterId, epoch: Epoch) {
+    /// A reasserted configuration, same address and fresh epoch (S8): saved, then told.
+    pub(super) fn reassert_won(&mut self, id: MasterId, epoch: Epoch) {
+        let Some(master) = self.masters.get_mut(&id) else { return };
+        master.failover = Failover::Announcing { promoted: master.node, epoch, forced: false };
+        master.candidacy.reassert = false;
+        self.schedule.cancel(Wake::Failover(id));
+        let seq = self.changed(Some(id));
+        self.hold(seq, vec![Held::Announce(id, epoch)], Vec::new());
+    }
+
+    fn announce_reasserted(&mut self, now: Time, id: MasterId, epoch: Epoch) {
         let me = self.globals.my_id.clone();
         let Some(master) = self.masters.get_mut(&id) else { return };
         master.failover = Failover::None;
-        master.candidacy.reassert = false;
         master.config_epoch = epoch;
         master.led_by = Some(me);
-        self.schedule.cancel(Wake::Failover(id));
-        self.changed(Some(id));
         self.publish_view(id);
         self.hello_all(now, id);
     }

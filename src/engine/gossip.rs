@@ -2,7 +2,6 @@
 //!
 //! Source: spec 06, sections 2 to 5; DESIGN S6, S8, S10.
 
-use super::Engine;
 use super::election::{majority, rank_of};
 use super::event::{Event, Kind, Subject};
 use super::hello::{self, Hello, Malformed};
@@ -12,6 +11,7 @@ use super::numeric::numeric;
 use super::output::Output;
 use super::persist::Held;
 use super::time::{Span, Time};
+use super::{Engine, LinkOwner};
 
 /// How old a hello may be to count as what its sender holds now: two publish periods and some slack.
 const HELLO_FRESH: Span = Span::secs(5);
@@ -207,6 +207,9 @@ impl Engine {
         news.splice(0..0, self.fresh_view(id));
         news.extend(self.slave_events(id));
         let seq = self.changed(Some(id));
+        if let Some(master) = self.masters.get_mut(&id) {
+            master.config_seq = seq;
+        }
         if self.saving_fails() {
             self.out.extend(news);
             self.greet_new_master(now, id);
@@ -242,6 +245,10 @@ impl Engine {
         let Some(master) = self.masters.get(&id) else { return };
         let node = master.node;
         let replicas: Vec<_> = master.replicas.values().copied().collect();
+        let hanging = self.nodes.get(&node).is_some_and(|node| node.cmd.up().is_none());
+        if hanging {
+            self.replace_link(now, LinkOwner::NodeCommand(node));
+        }
         if let Some(node) = self.nodes.get_mut(&node) {
             node.vitals.last_ping = None;
         }

@@ -36,8 +36,8 @@ pub(super) enum Expect {
     Publish,
     /// SUBSCRIBE: an error ends the link.
     Subscribe,
-    /// `is-master-down-by-addr` for a master, with the epoch a vote was asked for.
-    Down { master: MasterId, candidate_epoch: Option<Epoch> },
+    /// `is-master-down-by-addr` for a master at this address, with the epoch a vote was asked for.
+    Down { master: MasterId, addr: Addr, candidate_epoch: Option<Epoch> },
     /// `SENTINEL MASTER` of a stock peer, before a promotion in this epoch.
     MasterEntry { master: MasterId, epoch: Epoch },
     /// `SENTINEL VIGIA 1 HELLO`.
@@ -353,6 +353,9 @@ pub(super) struct Master {
     pub(super) led_by: Option<RunId>,
     /// Number of the last change that others may see only when it is durable.
     pub(super) seq: Seq,
+    /// Number of the last change of the configuration in force: detailed answers wait for it, so that
+    /// they never run ahead of the published view.
+    pub(super) config_seq: Seq,
     /// Replication ids seen on this group's master, latest last.
     pub(super) lineage: VecDeque<Arc<str>>,
     /// The view that was published last.

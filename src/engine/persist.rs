@@ -93,6 +93,12 @@ impl Engine {
         seq.max(self.saving.epoch_seq) <= self.saving.done
     }
 
+    /// Whether a configuration of another sentinel was adopted, but not saved and told yet.
+    pub(super) fn switch_is_held(&self, master: MasterId) -> bool {
+        let seq = self.masters.get(&master).map_or(Seq(0), |m| m.config_seq);
+        seq > self.saving.done && !self.saving.failing
+    }
+
     /// Smoothed time of a save; part of the step between candidates.
     pub(super) fn save_time(&self) -> Span {
         self.saving.recent

@@ -30,6 +30,8 @@ const GRACE: Span = Span(4 * PUBLISH_PERIOD.0);
 const LEADERS_WORD: Span = Span::secs(10);
 /// A leader that stalled for longer than this must ask the others first.
 const LONGEST_STALL: Span = Span::secs(1);
+/// Time between the turns of two Vigía that may correct a node.
+const TURN: Span = Span::ms(300);
 /// Pause between two corrections of one node.
 const CORRECTION_PAUSE: Span = Span::secs(2);
 
@@ -273,7 +275,7 @@ impl Engine {
         let since = node.reported_since;
         let patient = now.since(since) > GRACE && node.down_began.is_none_or(|at| now.since(at) > GRACE);
         let known_old = node.retired.is_some();
-        let agreed = known_old && self.is_first(id) && self.all_agree(now, id, since);
+        let agreed = known_old && self.is_our_turn(now, id, since) && self.all_agree(now, id, since);
         if patient || agreed || (known_old && self.leaders_word(now, id, since)) {
             self.correct(now, id, replica, Kind::ConvertToSlave);
         }
@@ -332,13 +334,15 @@ impl Engine {
         self.config_confirmed(now, id, since)
     }
 
-    /// Whether this sentinel is the best-ranked of the Vigía processes that are connected.
-    fn is_first(&self, id: MasterId) -> bool {
+    /// One Vigía corrects at a time, by rank: the next one's turn comes when the node is still astray
+    /// after [`TURN`], since the ones before may not know what this one knows.
+    fn is_our_turn(&self, now: Time, id: MasterId, since: Time) -> bool {
         let connected = self.connected_sentinels(id);
         let kin = connected
             .iter()
             .filter(|(_, peer)| self.peers.get(peer).is_some_and(|peer| peer.kin == Kin::Vigia));
-        rank_of(&self.globals.my_id, kin.map(|(run_id, _)| run_id)) == 0
+        let rank = rank_of(&self.globals.my_id, kin.map(|(run_id, _)| run_id));
+        now.since(since) >= Span(TURN.0 * rank)
     }
 
     /// A replica that its leader left behind: the leader is this sentinel (restarted) or gone, and
@@ -350,7 +354,7 @@ impl Engine {
             peer.is_some_and(|peer| peer.cmd.up().is_some())
         });
         let led_by_me = master.led_by.as_ref() == Some(&self.globals.my_id);
-        (led_by_me || (!leader_here && self.is_first(id))) && self.all_agree(now, id, since)
+        (led_by_me || (!leader_here && self.is_our_turn(now, id, since))) && self.all_agree(now, id, since)
     }
 
     /// *Master looks sane*: it says that it is a master, is not down, and was read lately.

@@ -44,6 +44,7 @@ impl Engine {
             job: None,
             led_by: None,
             seq: Seq(0),
+            config_seq: Seq(0),
             lineage: VecDeque::new(),
             view: None,
         };
@@ -208,11 +209,13 @@ impl Engine {
         node.retired = Some(epoch);
     }
 
+    /// Silence gathered as a replica is no evidence against the new master: its clock starts now.
     fn take_office(&mut self, now: Time, new: NodeId) {
         let Some(node) = self.nodes.get_mut(&new) else { return };
         node.role = Role::Master;
         node.reported = Role::Master;
         node.reported_since = now;
+        node.vitals.silent_since = node.vitals.silent_since.map(|_| now);
         node.sdown = None;
         node.down_began = None;
         node.rebooted = None;
@@ -238,10 +241,9 @@ impl Engine {
 
     /// Ends both links of a data node on purpose: that starts no clock.
     pub(super) fn close_node_links(&mut self, id: NodeId) {
+        self.command_link_lost(id);
         let Some(node) = self.nodes.get_mut(&id) else { return };
         let links = [reset(&mut node.cmd), reset(&mut node.sub)];
-        node.vitals.ping_sent = None;
-        node.info_sent = None;
         for link in links.into_iter().flatten() {
             self.links.remove(&link);
             self.out.push(Output::Close { link });

@@ -31,8 +31,8 @@ impl Engine {
             (Expect::Publish, LinkOwner::NodeCommand(node)) => self.on_published(node, reply),
             (Expect::Queued(word), LinkOwner::NodeCommand(node)) => self.on_queued(now, node, word, reply),
             (Expect::Exec, LinkOwner::NodeCommand(node)) => self.on_exec(now, node, reply),
-            (Expect::Down { master, candidate_epoch }, LinkOwner::Peer(peer)) => {
-                self.on_down_report(now, peer, master, candidate_epoch, reply);
+            (Expect::Down { master, addr, candidate_epoch }, LinkOwner::Peer(peer)) => {
+                self.on_down_report(now, peer, (master, &addr), candidate_epoch, reply);
             }
             (Expect::MasterEntry { master, epoch }, LinkOwner::Peer(peer)) => {
                 self.on_master_entry(now, peer, master, epoch, reply);

@@ -44,6 +44,13 @@ fn a_leader_killed_in_mid_failover_does_not_split_the_group(mix: &[Program]) {
 /// sentinel votes twice in one epoch.
 fn sentinels_killed_at_random_moments_forget_nothing(mix: &[Program]) {
     let mut group = Group::start(&Shape { failover_timeout: 3_000, ..Shape::of(mix) });
+    group.wait("what was discovered is saved", |group| {
+        group
+            .sentinels
+            .iter()
+            .map(|s| Saved::read(&s.config()))
+            .all(|s| s.peers.len() == mix.len() - 1 && s.replicas == 2)
+    });
     let mut saved: Vec<Saved> = group.sentinels.iter().map(|s| Saved::read(&s.config())).collect();
     for round in 0..8 {
         let (victim, asked) = (random() as usize % mix.len(), random() as usize % mix.len());

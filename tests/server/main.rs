@@ -26,6 +26,7 @@ macro_rules! for_each_program {
     };
 }
 
+mod durability;
 mod protocol;
 mod pubsub;
 mod replies;

@@ -63,6 +63,11 @@ impl Sentinel {
         panic!("{program:?} found its port taken {PORT_TRIES} times");
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// `ip:port` for the test.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)

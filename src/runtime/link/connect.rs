@@ -73,6 +73,9 @@ async fn open_one(to: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStrea
         socket.bind(SocketAddr::new(source, 0))?;
     }
     socket.set_nodelay(true)?;
+    // A link that the engine gives up must take what was not delivered with it: a SLAVEOF that comes out of a
+    // healed cut seconds later would promote a node that nobody wants promoted any more.
+    SockRef::from(&socket).set_linger(Some(Duration::ZERO))?;
     SockRef::from(&socket).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
     let stream = socket.connect(to).await?;
     // A port of the ephemeral range on which nobody listens can be the very port that the kernel chose for our
@@ -126,5 +129,6 @@ mod tests {
         let stream = open_one(listener.local_addr().unwrap(), Some(source)).await.unwrap();
         assert_eq!(stream.local_addr().unwrap().ip(), source);
         assert!(stream.nodelay().unwrap() && SockRef::from(&stream).keepalive().unwrap());
+        assert_eq!(SockRef::from(&stream).linger().unwrap(), Some(Duration::ZERO));
     }
 }

@@ -77,17 +77,12 @@ impl Settings {
         }
     }
 
-    /// Has `SENTINEL CONFIG GET` show these, and `SENTINEL MONITOR` obey them.
+    /// Has `SENTINEL CONFIG GET` show these.
     ///
     /// Source: spec 02, section 8.
     pub fn show(&mut self, globals: &Globals, loglevel: &str) {
         let yes_no = |on: bool| (if on { "yes" } else { "no" }).to_owned();
         let text = |value: &Option<Arc<str>>| value.as_deref().unwrap_or_default().to_owned();
-        self.names = match (globals.resolve_hostnames, globals.announce_hostnames) {
-            (false, _) => Names::Refused,
-            (true, false) => Names::Resolved,
-            (true, true) => Names::Kept,
-        };
         self.sentinel_config = vec![
             ("resolve-hostnames", yes_no(globals.resolve_hostnames)),
             ("announce-hostnames", yes_no(globals.announce_hostnames)),
@@ -109,6 +104,17 @@ pub enum Names {
     Resolved,
     /// Takes the name, which must stand for something: `announce-hostnames yes` as well.
     Kept,
+}
+
+impl Names {
+    /// What the settings of the sentinel ask for.
+    pub fn of(globals: &Globals) -> Self {
+        match (globals.resolve_hostnames, globals.announce_hostnames) {
+            (false, _) => Self::Refused,
+            (true, false) => Self::Resolved,
+            (true, true) => Self::Kept,
+        }
+    }
 }
 
 /// Bounds per client.

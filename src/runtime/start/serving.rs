@@ -15,7 +15,7 @@ use crate::runtime::handle::{EngineHandle, Views};
 use crate::runtime::link::{Options, Resolver, TcpLinks};
 use crate::runtime::log::Log;
 use crate::runtime::save::{self, Saver, Writer};
-use crate::runtime::server::{self, Hub, Settings};
+use crate::runtime::server::{self, Hub, Names, Settings};
 use crate::runtime::signals::{Signals, Wish};
 
 /// How long the end waits for a save in flight, and for clients to go.
@@ -47,6 +47,7 @@ pub(super) async fn serve(
     let mut saver = Saver::new(Disk, Formats(loaded.generic.clone()), config.clone());
     let my_id = settle_identity(&mut loaded, &mut saver)?;
     settings = Settings { my_id, config_file: config, executable: executable(), ..settings };
+    settings.names = Names::of(&loaded.state.globals);
     settings.show(&loaded.state.globals, loaded.generic.loglevel.as_str());
 
     let hub = Hub::new();

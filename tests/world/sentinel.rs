@@ -1,0 +1,356 @@
+//! A Vigía process of the world: executes the engine's outputs as the runtime would.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use vigia::engine::event::Kind;
+use vigia::engine::{
+    Addr, Answer, Command, DownCause, Engine, Event, Input, LinkId, MasterName, MasterView, Output, Request,
+    RunId, State, Ticket, Time,
+};
+
+use super::disk::Disk;
+use super::net::{ConnId, Msg, Way};
+use super::oracles::Sight;
+use super::reply::Owned;
+use super::{Arrival, Body, Pid, World};
+
+/// A Vigía.
+#[derive(Debug)]
+pub struct Sentinel {
+    /// The brain.
+    pub engine: Engine,
+    /// Its `myid`.
+    pub id: RunId,
+    /// Its disk.
+    pub disk: Disk,
+    /// What clients can read.
+    pub views: BTreeMap<MasterName, Arc<MasterView>>,
+    /// What it said, over all its lives.
+    pub events: Vec<(Time, Event)>,
+    links: BTreeMap<LinkId, ConnId>,
+    names: BTreeMap<ConnId, LinkId>,
+    asked: BTreeMap<Ticket, Asked>,
+    /// The engine's deadline, and when the timer fires for it.
+    wake: Option<(Time, Time)>,
+    voted_for_self: BTreeMap<MasterName, u64>,
+    forced: BTreeMap<MasterName, bool>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    /// Where the answer goes; `None` is the operator.
+    to: Option<(ConnId, u64)>,
+    /// The address asked about, if the answer shows a vote.
+    about: Option<Addr>,
+}
+
+impl Sentinel {
+    /// A process that starts with `state`.
+    pub fn new(state: State, seed: u64, now: Time) -> Self {
+        Self {
+            engine: Engine::new(state.clone(), seed, now),
+            id: state.globals.my_id.clone(),
+            disk: Disk::new(state),
+            views: BTreeMap::new(),
+            events: Vec::new(),
+            links: BTreeMap::new(),
+            names: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            wake: None,
+            voted_for_self: BTreeMap::new(),
+            forced: BTreeMap::new(),
+        }
+    }
+
+    /// The process is started again with what is on its disk.
+    pub(crate) fn restart(&mut self, seed: u64, now: Time) {
+        self.engine = Engine::new(self.disk.durable.clone(), seed, now);
+        self.views.clear();
+        self.links.clear();
+        self.names.clear();
+        self.asked.clear();
+        self.wake = None;
+        self.voted_for_self.clear();
+    }
+}
+
+impl World {
+    /// A sentinel.
+    pub fn sentinel(&self, pid: Pid) -> &Sentinel {
+        match &self.procs[pid.0].body {
+            Body::Sentinel(sentinel) => sentinel,
+            Body::Node(_) | Body::Stock(_) => self.fail("not a sentinel"),
+        }
+    }
+
+    pub(crate) fn sentinel_mut(&mut self, pid: Pid) -> &mut Sentinel {
+        match &mut self.procs[pid.0].body {
+            Body::Sentinel(sentinel) => sentinel,
+            Body::Node(_) | Body::Stock(_) => panic!("not a sentinel"),
+        }
+    }
+
+    /// Runs a new engine for the first time.
+    pub(crate) fn started(&mut self, pid: Pid) {
+        let (name, state) = (self.name(pid).to_owned(), self.sentinel(pid).disk.durable.clone());
+        self.sight(&Sight::Started { sentinel: &name });
+        self.sight(&Sight::Saved { sentinel: &name, state: &state });
+        self.feed(pid, Input::Tick);
+    }
+
+    /// The first timer that fires, and whose it is.
+    pub(crate) fn next_wake(&self) -> Option<(Time, Pid)> {
+        let live = self.procs.iter().enumerate().filter(|(_, proc)| proc.alive && !proc.stopped);
+        live.filter_map(|(at, proc)| match &proc.body {
+            Body::Sentinel(sentinel) => sentinel.wake.map(|(_, fires)| (fires, Pid(at))),
+            Body::Node(_) | Body::Stock(_) => None,
+        })
+        .min()
+    }
+
+    /// One stimulus for the engine, and everything that follows from it.
+    pub(crate) fn feed(&mut self, pid: Pid, input: Input<'_>) {
+        let now = self.now;
+        let what = format!("{input:?}");
+        let late = self.rng.below(self.options.timer_late_us + 1);
+        let sentinel = self.sentinel_mut(pid);
+        let outputs: Vec<Output> = sentinel.engine.handle(now, input).collect();
+        let wake = sentinel.engine.next_wakeup();
+        if let Some((at, why)) = wake
+            && at <= now
+        {
+            self.fail(&format!(
+                "{}: after {what} the deadline {why:?} at {at} is still due: a driver would spin",
+                self.name(pid)
+            ));
+        }
+        let sentinel = self.sentinel_mut(pid);
+        let due = wake.map(|(at, _)| at);
+        if sentinel.wake.map(|(at, _)| at) != due {
+            sentinel.wake = due.map(|at| (at, Time(at.0 + late)));
+        }
+        for output in outputs {
+            self.perform(pid, output);
+        }
+    }
+
+    pub(crate) fn sentinel_arrival(&mut self, pid: Pid, arrival: Arrival) {
+        match arrival {
+            Arrival::Up(conn) => {
+                let local = local_ip(&self.procs[pid.0].addr);
+                if let Some(link) = self.sentinel(pid).names.get(&conn).copied() {
+                    self.feed(pid, Input::LinkUp { link, local });
+                }
+            }
+            Arrival::Down(conn, refused) => {
+                let sentinel = self.sentinel_mut(pid);
+                let Some(link) = sentinel.names.remove(&conn) else { return };
+                sentinel.links.remove(&link);
+                let cause = if refused { DownCause::Refused } else { DownCause::Remote };
+                self.tell(&format!("{} link {} down {cause:?}", self.name(pid), link.0));
+                self.feed(pid, Input::LinkDown { link, cause });
+            }
+            Arrival::Reply(conn, reply) => {
+                let Some(link) = self.sentinel(pid).names.get(&conn).copied() else { return };
+                self.tell(&format!("{} <- link {} {reply}", self.name(pid), link.0));
+                self.feed(pid, Input::Reply { link, reply: reply.borrow() });
+            }
+            Arrival::Message(conn, payload) => {
+                let Some(link) = self.sentinel(pid).names.get(&conn).copied() else { return };
+                self.tell(&format!("{} <- link {} hello {payload}", self.name(pid), link.0));
+                self.feed(pid, Input::Message { link, payload: &payload });
+            }
+            Arrival::Request(conn, request) => self.serve(pid, conn, request),
+            Arrival::Disk(told) => {
+                if let Some((seq, works)) = told {
+                    self.tell(&format!("{} saved {} {works}", self.name(pid), seq.0));
+                }
+                self.disk_told(pid, told);
+            }
+            Arrival::Operator(ticket, command) => {
+                self.sentinel_mut(pid).asked.insert(ticket, Asked { to: None, about: None });
+                self.feed(pid, Input::Command { ticket, command });
+            }
+        }
+    }
+
+    /// A request of another sentinel.
+    fn serve(&mut self, pid: Pid, conn: ConnId, request: Request) {
+        let (command, about) = match request {
+            Request::AskDown { addr, epoch, candidate } => {
+                let about = candidate.is_some().then(|| addr.clone());
+                let (host, port) = (addr.host, i64::from(addr.port));
+                let epoch = i64::try_from(epoch.0).unwrap_or(-1);
+                (Command::IsMasterDown { host, port, epoch, candidate }, about)
+            }
+            Request::AskMaster(name) => (Command::Master(name), None),
+            Request::Publish(payload) => (Command::Hello(payload), None),
+            Request::Vigia(words) => (Command::Vigia(words), None),
+            Request::Ping => return self.reply(conn, Owned::Status("PONG".to_owned())),
+            Request::SetName(_) => return self.reply(conn, Owned::ok()),
+            Request::Auth { .. } => return self.reply(conn, Owned::Error(NO_PASSWORD.to_owned())),
+            other => return self.reply(conn, Owned::Error(format!("ERR unknown command '{other:?}'"))),
+        };
+        let slot = self.reserve(conn);
+        self.next_ticket += 1;
+        let ticket = Ticket(self.next_ticket);
+        self.tell(&format!("{} serves {command:?}", self.name(pid)));
+        self.sentinel_mut(pid).asked.insert(ticket, Asked { to: Some((conn, slot)), about });
+        self.feed(pid, Input::Command { ticket, command });
+    }
+
+    fn perform(&mut self, pid: Pid, output: Output) {
+        match output {
+            Output::Connect { link, addr } => {
+                self.tell(&format!("{} connect {} to {addr}", self.name(pid), link.0));
+                let conn = self.connect(pid, link, &addr);
+                let sentinel = self.sentinel_mut(pid);
+                sentinel.names.insert(conn, link);
+                if sentinel.links.insert(link, conn).is_some() {
+                    self.fail(&format!("link {} was used twice", link.0));
+                }
+            }
+            Output::Close { link } => {
+                self.tell(&format!("{} close {}", self.name(pid), link.0));
+                if let Some(conn) = self.sentinel_mut(pid).links.remove(&link) {
+                    self.sentinel_mut(pid).names.remove(&conn);
+                    self.close_client(conn);
+                }
+            }
+            Output::Send { link, request, renames: _ } => self.send(pid, link, request),
+            Output::Save(seq) => self.save(pid, seq),
+            Output::View(view) => self.on_view(pid, view),
+            Output::ViewGone(name) => {
+                self.sentinel_mut(pid).views.remove(&name);
+            }
+            Output::Event(event) => self.on_event(pid, event),
+            Output::Note(note) => self.tell(&format!("{} note {note}", self.name(pid))),
+            Output::Answer { ticket, answer } => self.on_answer(pid, ticket, answer),
+        }
+    }
+
+    fn send(&mut self, pid: Pid, link: LinkId, request: Request) {
+        let Some(conn) = self.sentinel(pid).links.get(&link).copied() else { return };
+        let Some((up, server)) = self.conn(conn).map(|conn| (conn.up, conn.server)) else { return };
+        if !up {
+            self.fail(&format!("{} sends {request:?} on a link that is not up", self.name(pid)));
+        }
+        let to = server.map_or("nobody", |server| self.name(server)).to_owned();
+        let name = self.name(pid).to_owned();
+        self.tell(&format!("{name} -> {to} link {} {}", link.0, show(&request)));
+        match &request {
+            Request::Publish(payload) => self.sight(&Sight::Hello { sentinel: &name, payload }),
+            Request::AskDown { epoch, candidate: Some(candidate), .. } => {
+                let own = *candidate == self.sentinel(pid).id;
+                self.sight(&Sight::Campaign { sentinel: &name, epoch: epoch.0, own });
+            }
+            _ => {}
+        }
+        self.transmit(conn, Way::Up, Msg::Request(request));
+    }
+
+    fn on_view(&mut self, pid: Pid, view: Arc<MasterView>) {
+        let name = self.name(pid).to_owned();
+        self.tell(&format!(
+            "{name} view {} {} configured {} {:?} replicas {} sentinels {} epoch {}",
+            view.name,
+            view.addr,
+            view.configured,
+            view.status,
+            view.replicas,
+            view.sentinels,
+            view.config_epoch
+        ));
+        self.sentinel_mut(pid).views.insert(view.name.clone(), view.clone());
+        self.sight(&Sight::View { sentinel: &name, view: &view });
+    }
+
+    fn on_event(&mut self, pid: Pid, event: Event) {
+        let name = self.name(pid).to_owned();
+        self.tell(&format!("{name} EVENT {event}"));
+        let now = self.now;
+        let sentinel = self.sentinel_mut(pid);
+        sentinel.events.push((now, event.clone()));
+        let master = master_name(&event);
+        match event.kind {
+            Kind::VoteForLeader => self.own_vote(pid, &name, &master, &event),
+            Kind::TryFailover => {
+                sentinel.forced.insert(master, false);
+            }
+            Kind::ForcedWithoutMajority => {
+                sentinel.forced.insert(master, true);
+            }
+            Kind::ElectedLeader => {
+                let forced = sentinel.forced.get(&master).copied().unwrap_or(false);
+                let Some(epoch) = sentinel.voted_for_self.get(&master).copied() else {
+                    self.fail(&format!("{name} leads without a vote for itself"));
+                };
+                self.sight(&Sight::Elected { sentinel: &name, master: &master, epoch, forced });
+            }
+            _ => {}
+        }
+    }
+
+    fn own_vote(&mut self, pid: Pid, name: &str, master: &MasterName, event: &Event) {
+        let mut words = event.detail.split_whitespace();
+        let (Some(leader), Some(epoch)) = (words.next(), words.next().and_then(|word| word.parse().ok()))
+        else {
+            self.fail(&format!("unreadable vote: {event}"));
+        };
+        if leader == &*self.sentinel(pid).id.0 {
+            self.sentinel_mut(pid).voted_for_self.insert(master.clone(), epoch);
+        }
+        self.sight(&Sight::Vote { sentinel: name, master, epoch, leader });
+    }
+
+    fn on_answer(&mut self, pid: Pid, ticket: Ticket, answer: Answer) {
+        let name = self.name(pid).to_owned();
+        self.tell(&format!("{name} answers {}", Owned::from(&answer)));
+        let Some(asked) = self.sentinel_mut(pid).asked.remove(&ticket) else {
+            self.fail(&format!("{name} answers ticket {} twice, or out of the blue", ticket.0));
+        };
+        if let (Answer::Down { leader: Some(leader), epoch, .. }, Some(about)) = (&answer, &asked.about)
+            && let Some(node) = self.at(about)
+        {
+            let master = MasterName::from(self.node(node).group.as_str());
+            self.sight(&Sight::Vote { sentinel: &name, master: &master, epoch: epoch.0, leader });
+        }
+        match asked.to {
+            Some((conn, slot)) => self.fill(conn, slot, Owned::from(&answer)),
+            None => {
+                self.answers.insert(ticket, answer);
+            }
+        }
+    }
+}
+
+const NO_PASSWORD: &str = "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?";
+
+/// The address a process connects from.
+fn local_ip(addr: &Addr) -> IpAddr {
+    addr.host.parse().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+
+/// The master that an event concerns.
+fn master_name(event: &Event) -> MasterName {
+    use vigia::engine::event::Subject;
+    match &event.subject {
+        Subject::Master(master) | Subject::Replica { master, .. } | Subject::Sentinel { master, .. } => {
+            master.name.clone()
+        }
+    }
+}
+
+/// A request in a trace.
+fn show(request: &Request) -> String {
+    match request {
+        Request::AskDown { addr, epoch, candidate } => {
+            format!("AskDown {addr} {epoch} {}", candidate.as_ref().map_or("*", |id| &id.0))
+        }
+        Request::SlaveOf(addr) => format!("SlaveOf {addr}"),
+        Request::Vigia(words) => format!("Vigia {words:?}"),
+        other => format!("{other:?}"),
+    }
+}
