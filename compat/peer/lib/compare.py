@@ -65,7 +65,7 @@ class Tolerated:
     """The list of differences that are meant: `CASE ~ LINE # REASON`, both regular expressions.
 
     Each line in which the two programs differ (with its + or -) must match an entry of its case.
-    An entry that matches nothing is stale, which is an error as well.
+    An entry that matches nothing is stale, which is an error as well; `~?` marks what is chance.
     """
 
     def __init__(self, path):
@@ -75,10 +75,10 @@ class Tolerated:
                 line = line.rstrip("\n")
                 if not line or line.startswith("#"):
                     continue
-                match = re.fullmatch(r"(.*?) ~ (.*) # (.*)", line)
+                match = re.fullmatch(r"(.*?) ~(\??) (.*) # (.*)", line)
                 if not match:
                     raise SystemExit(f"{path}:{number}: not `CASE ~ LINE # REASON`")
-                self.entries.append({"line": number, "case": re.compile(match[1]), "text": re.compile(match[2]), "used": False})
+                self.entries.append({"line": number, "case": re.compile(match[1]), "text": re.compile(match[3]), "used": bool(match[2])})
         self.path = path
 
     def allows(self, case, difference):
