@@ -8,6 +8,7 @@ use super::event::{Event, Kind, Subject};
 use super::hello::{self, Hello, Malformed};
 use super::ids::{Addr, LinkId, MasterName, RunId};
 use super::instance::{Kin, MasterId, PeerId};
+use super::numeric::numeric;
 use super::output::Output;
 use super::persist::Held;
 use super::registry::MOST_SENTINELS;
@@ -342,6 +343,6 @@ impl Engine {
 
     /// Whether a host may be used: numeric, or any name with `resolve-hostnames yes`.
     pub(super) fn acceptable_host(&self, host: &str) -> bool {
-        self.globals.resolve_hostnames || host.parse::<std::net::IpAddr>().is_ok()
+        !host.is_empty() && (self.globals.resolve_hostnames || numeric(host).is_some())
     }
 }

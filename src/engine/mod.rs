@@ -22,6 +22,7 @@ pub mod ids;
 pub mod info;
 pub mod input;
 mod instance;
+pub mod numeric;
 mod observe;
 pub mod output;
 mod persist;

@@ -4,14 +4,20 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use rustix::fs::{Access, access};
 
 use super::conn::Conn;
+use super::settings::Names;
+use crate::engine::numeric::numeric;
 use crate::engine::{Command, MasterName, glob};
 use crate::wire::command::{ConfigSub, SentinelCommand};
 use crate::wire::{Value, answer, help};
+
+/// How long a client waits for the lookup of a name.
+const LOOKUP_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Conn {
     pub(super) fn sentinel(&mut self, sub: SentinelCommand) {
@@ -49,7 +55,19 @@ impl Conn {
         }
     }
 
+    fn monitor(&mut self, name: MasterName, host: Arc<str>, port: i64, quorum: i64) {
+        let (handle, names) = (self.shared.handle.clone(), self.shared.settings.names);
+        self.ask(async move {
+            let host = settle_host(host, names).await;
+            let command = Command::Monitor { name, host, port, quorum };
+            handle.ask(command).await.ok().map(|answer| answer::to_value(&answer))
+        });
+    }
+
     fn engine(&mut self, command: Command) {
+        if let Command::Monitor { name, host, port, quorum } = command {
+            return self.monitor(name, host, port, quorum);
+        }
         let Command::Set { name, args, .. } = command else {
             return self.ask_engine(command, answer::to_value);
         };
@@ -59,6 +77,28 @@ impl Conn {
             let command = Command::Set { name, args, not_executable };
             handle.ask(command).await.ok().map(|answer| answer::to_value(&answer))
         });
+    }
+}
+
+/// The host for the engine; a name that stands for nothing becomes empty, which it refuses in its turn.
+///
+/// Source: spec 02, section 7: the name must resolve now.
+async fn settle_host(host: Arc<str>, names: Names) -> Arc<str> {
+    if names == Names::Refused || numeric(&host).is_some() {
+        return host;
+    }
+    let lookup = tokio::net::lookup_host((&*host, 0));
+    let found = match tokio::time::timeout(LOOKUP_PATIENCE, lookup).await {
+        Ok(Ok(mut addrs)) => addrs.next(),
+        Ok(Err(_)) | Err(_) => None,
+    };
+    match (found, names) {
+        (None, _) => {
+            tracing::warn!("Failed to resolve hostname '{}'", host.escape_debug());
+            Arc::from("")
+        }
+        (Some(addr), Names::Resolved) => Arc::from(addr.ip().to_string()),
+        (Some(_), Names::Refused | Names::Kept) => host,
     }
 }
 
@@ -100,6 +140,20 @@ async fn not_executable(args: Vec<Arc<str>>) -> BTreeSet<Arc<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn names_are_settled_as_the_settings_want() {
+        for (host, names, expected) in [
+            ("127.1", Names::Resolved, "127.1"),
+            ("localhost", Names::Refused, "localhost"),
+            ("localhost", Names::Kept, "localhost"),
+            ("", Names::Resolved, ""),
+        ] {
+            assert_eq!(&*settle_host(Arc::from(host), names).await, expected, "{host} {names:?}");
+        }
+        let ip = settle_host(Arc::from("localhost"), Names::Resolved).await;
+        assert!(numeric(&ip).is_some(), "{ip}");
+    }
 
     #[tokio::test]
     async fn only_values_of_script_options_are_checked() {

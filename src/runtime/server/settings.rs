@@ -45,6 +45,8 @@ pub struct Settings {
     pub product: Product,
     /// `hz` as configured, default 10; only shown.
     pub hz: u32,
+    /// What becomes of the host name of a new master.
+    pub names: Names,
     /// What `SENTINEL CONFIG GET` answers, in its order; see [`Settings::show`].
     pub sentinel_config: Vec<(&'static str, String)>,
     /// Figures of `INFO` that others keep.
@@ -69,6 +71,7 @@ impl Settings {
             executable: PathBuf::new(),
             product: Product::Redis,
             hz: 10,
+            names: Names::Refused,
             sentinel_config: Vec::new(),
             figures: Arc::default(),
         }
@@ -89,6 +92,28 @@ impl Settings {
             ("sentinel-pass", text(&globals.sentinel_pass)),
             ("loglevel", loglevel.to_owned()),
         ];
+    }
+}
+
+/// What `SENTINEL MONITOR` does with a host name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Names {
+    /// Refuses it: `resolve-hostnames no`, the default.
+    Refused,
+    /// Takes the IP that it stands for now: `resolve-hostnames yes`.
+    Resolved,
+    /// Takes the name, which must stand for something: `announce-hostnames yes` as well.
+    Kept,
+}
+
+impl Names {
+    /// What the settings of the sentinel ask for.
+    pub fn of(globals: &Globals) -> Self {
+        match (globals.resolve_hostnames, globals.announce_hostnames) {
+            (false, _) => Self::Refused,
+            (true, false) => Self::Resolved,
+            (true, true) => Self::Kept,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Fatal, Formats, PidFile, executable, random, settle_identity, supervisor};
+use super::{Fatal, Formats, PidFile, executable, names, random, settle_identity, supervisor};
 use crate::conf::{Generic, Loaded};
 use crate::engine::{Engine, RunId, Time};
 use crate::runtime::driver::{COMMANDS, Clock, Driver, EventSink, Inboxes, LINK_EVENTS, SAVE_RESULTS};
@@ -15,7 +15,7 @@ use crate::runtime::handle::{EngineHandle, Views};
 use crate::runtime::link::{Options, Resolver, TcpLinks};
 use crate::runtime::log::Log;
 use crate::runtime::save::{self, Saver, Writer};
-use crate::runtime::server::{self, Hub, Settings};
+use crate::runtime::server::{self, Hub, Names, Settings};
 use crate::runtime::signals::{Signals, Wish};
 
 /// How long the end waits for a save in flight, and for clients to go.
@@ -43,9 +43,11 @@ pub(super) async fn serve(
     let listeners = server::bind(&settings).map_err(|error| {
         Fatal::Log(format!("{error}\nFailed listening on port {} (tcp), aborting.", settings.port))
     })?;
+    names::settle(&mut loaded.state).await;
     let mut saver = Saver::new(Disk, Formats(loaded.generic.clone()), config.clone());
     let my_id = settle_identity(&mut loaded, &mut saver)?;
     settings = Settings { my_id, config_file: config, executable: executable(), ..settings };
+    settings.names = Names::of(&loaded.state.globals);
     settings.show(&loaded.state.globals, loaded.generic.loglevel.as_str());
 
     let hub = Hub::new();
