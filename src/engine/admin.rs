@@ -354,6 +354,7 @@ impl Engine {
                 }
             }
             "quorum" => self.check_odown(now, id),
+            "rename-command" => self.note_renames(id),
             _ => {
                 for node in nodes {
                     self.review_down(now, node);

@@ -111,6 +111,14 @@ impl Engine {
         if unexpected || astray { FAST_INFO.min(period) } else { period }
     }
 
+    /// An answer may show that the next INFO is wanted sooner than was thought when it was asked for.
+    pub(super) fn hasten_info(&mut self, now: Time, id: NodeId) {
+        let soon = now + self.info_period(id);
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.next_info = node.next_info.min(soon);
+        }
+    }
+
     /// Sets the next beat of a data node.
     pub(super) fn plan_beat(&mut self, now: Time, id: NodeId) {
         let Some(node) = self.nodes.get(&id) else { return };

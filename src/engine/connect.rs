@@ -300,7 +300,10 @@ impl Engine {
         };
         match owner {
             LinkOwner::NodeCommand(node) | LinkOwner::NodeEvents(node) => of(&self.nodes.get(&node)?.master),
-            LinkOwner::Peer(peer) => self.peers.get(&peer)?.masters.iter().find_map(of),
+            LinkOwner::Peer(peer) => {
+                let masters = &self.peers.get(&peer)?.masters;
+                self.renaming.iter().find(|id| masters.contains(id)).and_then(of)
+            }
         }
     }
 

@@ -59,9 +59,12 @@ impl Engine {
             return silence;
         }
         let two_infos = Span(2 * self.tuning.info_period.0);
-        let mismatch = (node.reported == Role::Replica).then(|| node.reported_since + down_after + two_infos);
+        // What INFO said last grows no older while we stall.
+        let stalled = |since: Time| self.stalls.within(since, down_after);
+        let mismatch = (node.reported == Role::Replica)
+            .then(|| node.reported_since + down_after + two_infos + stalled(node.reported_since));
         let patience = Span::from(master.settings.reboot_down_after);
-        let reboot = node.rebooted.filter(|_| patience > Span::ZERO).map(|at| at + patience);
+        let reboot = node.rebooted.filter(|_| patience > Span::ZERO).map(|at| at + patience + stalled(at));
         [silence, mismatch, reboot].into_iter().flatten().min()
     }
 
@@ -126,6 +129,7 @@ impl Engine {
                 self.set_odown(id, Some(now));
                 self.publish_view(id);
                 self.emit(id, Kind::Odown, format!(" #quorum {votes}/{quorum}"));
+                self.refresh_replicas(now, id);
                 self.odown_began(now, id);
             }
             (Some(_), false) => {

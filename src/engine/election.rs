@@ -359,12 +359,13 @@ impl Engine {
         let delay = self.loss_delay(id);
         let term = self.term(id);
         let failing = self.saving_fails();
+        let connected = winner.as_ref().is_some_and(|(run_id, _)| self.is_connected(run_id));
         let Some(master) = self.masters.get_mut(&id) else { return };
         let candidacy = &mut master.candidacy;
         candidacy.losses = candidacy.losses.saturating_add(1);
         candidacy.not_before = now + delay;
         if let Some((run_id, epoch)) = winner {
-            candidacy.other = Some(Other { run_id, epoch, until: now + term });
+            candidacy.other = Some(Other { run_id, epoch, until: now + term, connected });
         }
         if let Some(forced) = &mut candidacy.forced {
             forced.not_before = now + delay;
@@ -404,8 +405,9 @@ impl Engine {
     /// term is respected.
     pub(super) fn voted_for_other(&mut self, now: Time, id: MasterId, other: RunId, epoch: Epoch) {
         let until = now + self.term(id);
+        let connected = self.is_connected(&other);
         let Some(master) = self.masters.get_mut(&id) else { return };
-        master.candidacy.other = Some(Other { run_id: other, epoch, until });
+        master.candidacy.other = Some(Other { run_id: other, epoch, until, connected });
         let below = master.failover.epoch().is_some_and(|ours| ours < epoch);
         if below && matches!(master.failover, Failover::Election(_)) {
             self.lose(now, id);
@@ -430,18 +432,19 @@ impl Engine {
             }
             Failover::WaitPromotion { promoted, .. } | Failover::Announcing { promoted, .. } => {
                 let promoted = *promoted;
-                master.failover = Failover::None;
-                self.schedule.cancel(Wake::Failover(id));
-                self.disown(promoted, epoch);
+                self.abandon_promotion(id, promoted);
             }
         }
     }
 
-    /// A node that this sentinel promoted and could not announce is nobody's master: it is to be
-    /// demoted like an old one.
-    fn disown(&mut self, promoted: NodeId, epoch: Epoch) {
-        if let Some(node) = self.nodes.get_mut(&promoted) {
-            node.retired = Some(epoch);
+    /// A promotion that was sent and is not to be told any more: the node is, or becomes, a master that
+    /// nobody will name, so it may be turned back as one that was retired.
+    fn abandon_promotion(&mut self, id: MasterId, promoted: NodeId) {
+        self.schedule.cancel(Wake::Failover(id));
+        let Some(master) = self.masters.get_mut(&id) else { return };
+        master.failover = Failover::None;
+        if let Some(node) = self.nodes.get_mut(&promoted).filter(|_| promoted != master.node) {
+            node.retired = Some(master.config_epoch);
         }
     }
 
@@ -466,17 +469,32 @@ impl Engine {
                 self.leader_gone(now, id, &run_id);
             }
             if up {
+                self.leader_connected(id, &run_id);
                 self.reached(now, id, peer);
             }
             self.count_votes(now, id);
         }
     }
 
+    fn leader_connected(&mut self, id: MasterId, run_id: &RunId) {
+        let other = self.masters.get_mut(&id).and_then(|master| master.candidacy.other.as_mut());
+        if let Some(other) = other.filter(|other| other.run_id == *run_id) {
+            other.connected = true;
+        }
+    }
+
+    /// Whether there is a connection to the sentinel of this id.
+    pub(super) fn is_connected(&self, run_id: &RunId) -> bool {
+        let peer = self.by_run_id.get(run_id).and_then(|peer| self.peers.get(peer));
+        peer.is_some_and(|peer| peer.cmd.up().is_some())
+    }
+
     /// The connection to the sentinel we voted for broke, and reconnecting is refused: it is dead,
     /// and its term with it (S9). A merely silent leader's term is waited out.
     fn leader_gone(&mut self, now: Time, id: MasterId, run_id: &RunId) {
         let Some(master) = self.masters.get_mut(&id) else { return };
-        if master.candidacy.other.as_ref().is_none_or(|other| other.run_id != *run_id) {
+        let dead = |other: &Other| other.connected && other.run_id == *run_id;
+        if !master.candidacy.other.as_ref().is_some_and(dead) {
             return;
         }
         master.candidacy.other = None;

@@ -24,6 +24,8 @@ const LOOK: Span = Span::ms(20);
 const PROMOTION_LOOK: Span = Span::ms(5);
 /// A leader that stalled for longer than this stands down (S9).
 const LONGEST_STALL: Span = Span::secs(1);
+/// A node that refused to be promoted is passed over for so long: what made it refuse may be gone then.
+const REFUSAL: Span = Span::secs(10);
 
 /// Where the failover of a master stands. After the announcement it is `None` again: what is left is
 /// the [`Job`].
@@ -102,6 +104,8 @@ pub(super) struct Other {
     pub(super) run_id: RunId,
     pub(super) epoch: Epoch,
     pub(super) until: Time,
+    /// We had a connection to it since: only then does a refused one tell that it died.
+    pub(super) connected: bool,
 }
 
 /// `SENTINEL FAILOVER` is to be carried out.
@@ -195,9 +199,9 @@ impl Failover {
 impl Engine {
     /// The election is won: ask stock peers what they are doing, read the replicas, then choose.
     pub(super) fn elected(&mut self, now: Time, id: MasterId, epoch: Epoch, began: Time, forced: bool) {
-        let stock = self.connected_sentinels(id).into_iter().map(|(_, peer)| peer);
-        let stock = stock.filter(|peer| self.peers.get(peer).is_some_and(|p| p.kin == Kin::Stock));
-        let awaited: BTreeSet<PeerId> = stock.collect();
+        let peers = self.connected_sentinels(id).into_iter().map(|(_, peer)| peer);
+        let may_be_stock = |peer: &PeerId| self.peers.get(peer).is_some_and(|p| p.kin != Kin::Vigia);
+        let awaited: BTreeSet<PeerId> = peers.filter(may_be_stock).collect();
         let Some(master) = self.masters.get_mut(&id) else { return };
         let name = master.name.clone();
         master.candidacy.other = None;
@@ -352,7 +356,7 @@ impl Engine {
             run_id: node.run_id.as_deref(),
             is_the_master: node.run_id.is_some() && node.run_id == failed.run_id,
             foreign: node.replid.is_some() && !master.lineage.is_empty() && !ours,
-            refused: node.refused.as_deref(),
+            refused: node.refused.as_ref().filter(|(at, _)| now.since(*at) < REFUSAL).map(|(_, why)| &**why),
             already_master: self.is_promoted_already(master, node),
         })
     }
@@ -470,7 +474,7 @@ impl Engine {
     /// The node itself refused to be promoted: another replica may be luckier.
     pub(super) fn promotion_refused(&mut self, now: Time, id: MasterId, node: NodeId, why: &str) {
         if let Some(node) = self.nodes.get_mut(&node) {
-            node.refused = Some(why.into());
+            node.refused = Some((now, why.into()));
         }
         self.abort(now, id, Kind::AbortSlaveTimeout, "");
     }

@@ -7,8 +7,10 @@ use super::event::{Event, Kind, Subject};
 use super::hello::{self, Hello, Malformed};
 use super::ids::{Addr, LinkId, MasterName, RunId};
 use super::instance::{Kin, MasterId, PeerId};
+use super::numeric::numeric;
 use super::output::Output;
 use super::persist::Held;
+use super::registry::MOST_SENTINELS;
 use super::scripts::Teller;
 use super::time::{Span, Time};
 use super::{Engine, LinkOwner};
@@ -65,6 +67,10 @@ impl Engine {
         let same = known.and_then(|peer| self.peers.get(&peer)).is_some_and(|peer| peer.addr.same_as(addr));
         if known.is_some() && same {
             self.heard_again(id, run_id);
+            return;
+        }
+        if known.is_none() && self.masters.get(&id).is_none_or(|m| m.sentinels.len() >= MOST_SENTINELS) {
+            self.emit(id, Kind::HelloRejected, " #too many sentinels");
             return;
         }
         match known {
@@ -275,10 +281,13 @@ impl Engine {
     }
 
     /// Whether a majority of the known sentinels, this one included, told since `since` that they
-    /// hold the configuration in force. Source: DESIGN section 3 "Afterwards" (c).
+    /// hold the configuration in force, and none that we voted for may be changing it. Source: DESIGN section 3 "Afterwards" (c).
     pub(super) fn config_confirmed(&self, now: Time, id: MasterId, since: Time) -> bool {
         let Some(master) = self.masters.get(&id) else { return false };
         let Some(addr) = self.nodes.get(&master.node).map(|node| &node.addr) else { return false };
+        if master.candidacy.other.as_ref().is_some_and(|other| now < other.until) {
+            return false;
+        }
         let holds = |config: &Option<(Addr, super::ids::Epoch)>| {
             config.as_ref().is_some_and(|(held, epoch)| held.same_as(addr) && *epoch == master.config_epoch)
         };
@@ -341,6 +350,6 @@ impl Engine {
 
     /// Whether a host may be used: numeric, or any name with `resolve-hostnames yes`.
     pub(super) fn acceptable_host(&self, host: &str) -> bool {
-        self.globals.resolve_hostnames || host.parse::<std::net::IpAddr>().is_ok()
+        !host.is_empty() && (self.globals.resolve_hostnames || numeric(host).is_some())
     }
 }

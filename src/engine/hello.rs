@@ -33,6 +33,8 @@ pub enum Malformed {
 /// Largest epoch that is believed. Vote requests carry epochs as signed 64-bit numbers, so a larger
 /// one could never be voted for: taking it over would end all elections.
 const LARGEST_EPOCH: u64 = i64::MAX as u64;
+/// Longest payload in bytes. Stock sends at most about 1 070.
+const LONGEST: usize = 4_096;
 
 /// Reads a hello.
 ///
@@ -41,6 +43,9 @@ const LARGEST_EPOCH: u64 = i64::MAX as u64;
 ///
 /// Differs: stock takes `-1` as 2^64-1 and a text as 0 and so lets one message poison the epochs.
 pub fn parse(payload: &str) -> Result<Hello<'_>, Malformed> {
+    if payload.len() > LONGEST {
+        return Err(Malformed::Value("too long"));
+    }
     let fields: Vec<&str> = payload.split(',').collect();
     let [host, port, run_id, current, master, master_host, master_port, config] = fields[..] else {
         return Err(Malformed::Fields);
@@ -114,7 +119,8 @@ mod tests {
             ("h,1,a,-1,m,127.0.0.1,6381,7", Malformed::Value("epoch out of range")),
             ("h,1,a,1,m,127.0.0.1,6381,18446744073709551615", Malformed::Value("epoch out of range")),
         ];
-        for (text, why) in table {
+        let long = GOOD.replace("a06c", &"a".repeat(LONGEST));
+        for (text, why) in table.into_iter().chain([(&*long, Malformed::Value("too long"))]) {
             assert_eq!(parse(text), Err(why), "{text}");
         }
     }

@@ -1,8 +1,9 @@
 //! Small newtypes: the unit or the meaning is in the type.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
+
+use super::numeric::numeric;
 
 /// A logical clock of the group: `current-epoch`, `leader-epoch`, `config-epoch`.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -42,9 +43,9 @@ pub struct Addr {
 impl Addr {
     /// An address from its parts. A numeric host is brought to its canonical form.
     pub fn new(host: &str, port: u16) -> Self {
-        let host = match host.parse::<IpAddr>() {
-            Ok(ip) => Arc::from(ip.to_string()),
-            Err(_) => Arc::from(host),
+        let host = match numeric(host) {
+            Some(ip) => Arc::from(ip.to_string()),
+            None => Arc::from(host),
         };
         Self { host, port }
     }

@@ -192,9 +192,10 @@ pub(super) struct Node {
     pub(super) reconf: Reconf,
     /// When the last SLAVEOF transaction was sent to it outside a reconfiguration job.
     pub(super) corrected: Option<Time>,
-    /// Why it refused a promotion, in its words.
-    pub(super) refused: Option<Arc<str>>,
-    /// It was our master under this older config epoch and was not seen as a replica since.
+    /// When it refused a promotion last, and why, in its words.
+    pub(super) refused: Option<(Time, Arc<str>)>,
+    /// It was our master under this older config epoch (or was promoted by us then, in vain) and was not
+    /// seen as a replica since.
     pub(super) retired: Option<Epoch>,
 }
 

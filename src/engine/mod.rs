@@ -24,6 +24,7 @@ pub mod ids;
 pub mod info;
 pub mod input;
 mod instance;
+pub mod numeric;
 mod observe;
 pub mod output;
 mod persist;
@@ -89,6 +90,8 @@ pub struct Engine {
     peers: BTreeMap<PeerId, Peer>,
     by_run_id: BTreeMap<RunId, PeerId>,
     links: BTreeMap<LinkId, LinkOwner>,
+    /// Masters with renamed commands.
+    renaming: BTreeSet<MasterId>,
     /// Masters whose hello waits for a save.
     wanted_hellos: BTreeSet<MasterId>,
     ids: u32,
@@ -126,6 +129,7 @@ impl Engine {
             peers: BTreeMap::new(),
             by_run_id: BTreeMap::new(),
             links: BTreeMap::new(),
+            renaming: BTreeSet::new(),
             wanted_hellos: BTreeSet::new(),
             ids: 0,
             link_ids: 0,

@@ -345,10 +345,7 @@ impl Engine {
     /// the others agree on the configuration. Replicas of a living leader are left to it.
     fn left_behind(&mut self, now: Time, id: MasterId, since: Time) -> bool {
         let Some(master) = self.masters.get(&id) else { return false };
-        let leader_here = master.led_by.as_ref().is_some_and(|leader| {
-            let peer = self.by_run_id.get(leader).and_then(|peer| self.peers.get(peer));
-            peer.is_some_and(|peer| peer.cmd.up().is_some())
-        });
+        let leader_here = master.led_by.as_ref().is_some_and(|leader| self.is_connected(leader));
         let led_by_me = master.led_by.as_ref() == Some(&self.globals.my_id);
         (led_by_me || (!leader_here && self.is_our_turn(now, id, since))) && self.all_agree(now, id, since)
     }

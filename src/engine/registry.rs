@@ -16,6 +16,11 @@ use super::time::Time;
 use super::view::{MasterView, Status};
 use super::{Engine, LinkOwner};
 
+/// More replicas of one master than this are garbage of a node that says it is a master.
+const MOST_REPLICAS: usize = 10_000;
+/// More sentinels of one master than this are forged.
+pub(super) const MOST_SENTINELS: usize = 1_000;
+
 impl Engine {
     /// Starts to watch a master with everything that is known of it.
     pub(super) fn add_master(&mut self, now: Time, state: MasterState) -> MasterId {
@@ -50,6 +55,7 @@ impl Engine {
             view: None,
         };
         self.masters.insert(id, master);
+        self.note_renames(id);
         self.by_name.insert(state.name, id);
         self.index_addr(node, id);
         for addr in state.replicas {
@@ -62,11 +68,21 @@ impl Engine {
         id
     }
 
+    /// Keeps the list of masters with renamed commands.
+    pub(super) fn note_renames(&mut self, id: MasterId) {
+        if self.masters.get(&id).is_some_and(|master| !master.settings.renames.is_empty()) {
+            self.renaming.insert(id);
+        } else {
+            self.renaming.remove(&id);
+        }
+    }
+
     /// Forgets a master, its replicas, and the sentinels that no other master shares.
     pub(super) fn remove_master(&mut self, id: MasterId) {
         self.forget_replicas(id);
         self.forget_sentinels(id);
         let Some(master) = self.masters.remove(&id) else { return };
+        self.renaming.remove(&id);
         self.unindex_addr(master.node, id);
         self.remove_node(master.node);
         self.by_name.remove(&master.name);
@@ -81,7 +97,7 @@ impl Engine {
         let master = self.masters.get(&id)?;
         let name: Arc<str> = Arc::from(addr.to_string());
         let is_master = self.nodes.get(&master.node).is_some_and(|node| node.addr.same_as(&addr));
-        if is_master || master.replicas.contains_key(&name) {
+        if is_master || master.replicas.contains_key(&name) || master.replicas.len() >= MOST_REPLICAS {
             return None;
         }
         let node = self.add_node(now, Node::new(id, Role::Replica, addr, now));
@@ -189,7 +205,9 @@ impl Engine {
         for sentinel in master.sentinels.values_mut() {
             sentinel.master_down = false;
         }
-        for replica in master.replicas.values() {
+        let replicas = master.replicas.values();
+        for replica in replicas {
+            // A job that was under way under the old configuration is over.
             if let Some(node) = self.nodes.get_mut(replica) {
                 node.reconf = Reconf::None;
             }

@@ -7,6 +7,7 @@ use super::ids::{LinkId, RunId};
 use super::info::Role;
 use super::instance::{Expect, Kin, NodeId, PeerId};
 use super::output::{Output, Request};
+use super::registry::MOST_SENTINELS;
 use super::reply::Reply;
 use super::time::{Span, Time};
 use super::{Engine, LinkOwner};
@@ -89,7 +90,10 @@ impl Engine {
         let Some(node) = self.nodes.get_mut(&id) else { return };
         node.info_sent = None;
         match reply.text() {
-            Some(text) => self.on_info(now, id, text),
+            Some(text) => {
+                self.on_info(now, id, text);
+                self.hasten_info(now, id);
+            }
             None => {
                 node.next_info = node.next_info.max(now + Span::secs(1));
             }
@@ -127,7 +131,7 @@ impl Engine {
         let mut all: std::collections::BTreeSet<RunId> = master.voters.clone();
         all.insert(self.globals.my_id.clone());
         all.extend(words.iter().filter_map(Reply::text).map(RunId::from));
-        let hint = all.len().min(MOST_VOTERS);
+        let hint = all.len().min(MOST_SENTINELS);
         if hint > master.voter_hint {
             master.voter_hint = hint;
             self.count_votes(now, id);
@@ -151,9 +155,6 @@ impl Engine {
         self.emit_node(id, Kind::Reboot, "");
     }
 }
-
-/// More voters than this are a forged hint.
-const MOST_VOTERS: usize = 1_000;
 
 /// What a PING reply says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -55,8 +55,13 @@ fn info(spec: &'static Spec) -> Value {
         Value::Set(categories.collect()),
         Value::Set(spec.tips.iter().map(|tip| Value::bulk(*tip)).collect()),
         Value::Set(Vec::new()),
-        Value::Set(visible.map(info).collect()),
+        subcommands(visible.map(info).collect()),
     ])
+}
+
+/// In RESP3 an empty set, but an array when there are any.
+fn subcommands(entries: Vec<Value>) -> Value {
+    if entries.is_empty() { Value::Set(entries) } else { Value::Array(entries) }
 }
 
 fn named_docs(spec: &'static Spec) -> (Value, Value) {
@@ -162,6 +167,13 @@ mod tests {
         let mut out = BytesMut::new();
         value.encode(proto, &mut out);
         String::from_utf8(out.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn subcommands_are_an_array_and_none_is_an_empty_set() {
+        assert!(ask("COMMAND INFO role", Proto::Resp3).ends_with("~0\r\n~0\r\n~0\r\n"));
+        let acl = ask("COMMAND INFO acl", Proto::Resp3);
+        assert!(acl.contains("~0\r\n~0\r\n*13\r\n*10\r\n"), "{acl}");
     }
 
     #[test]

@@ -150,3 +150,15 @@ fn a_simulated_failure_ends_the_process_after_the_event(program: Program) {
         assert!(!after.contains(" +"), "an event after {last_event}:\n{log}");
     }
 }
+
+#[test]
+fn host_names_are_taken_as_soon_as_that_is_allowed() {
+    let sentinel = Sentinel::start(Program::Vigia, CONFIG);
+    let say = |words: &[&str]| sentinel.ask(&[&["SENTINEL"], words].concat()).expect("reply").text();
+    let monitor = ["MONITOR", "n", "localhost", "2", "1"];
+    assert_eq!(say(&monitor), "ERR Invalid IP address or hostname specified");
+    assert_eq!(say(&["CONFIG", "SET", "resolve-hostnames", "yes", "announce-hostnames", "yes"]), "OK");
+    assert_eq!(say(&monitor), "OK");
+    let addr = sentinel.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "n"]).expect("reply");
+    assert_eq!(addr.items()[0].text(), "localhost");
+}

@@ -68,6 +68,10 @@ const EXACT: &[(&str, &str)] = &[
     ("SENTINEL MONITOR a 127.0.0.1 1 x\r\n", "-ERR Invalid quorum\r\n"),
     ("SENTINEL MONITOR a 127.0.0.1 x 1\r\n", "-ERR Invalid port\r\n"),
     ("SENTINEL MONITOR a 127.0.0.1 1 0\r\n", "-ERR Quorum must be 1 or greater.\r\n"),
+    (
+        "SENTINEL MONITOR short 127.1 1 1\r\nSENTINEL GET-MASTER-ADDR-BY-NAME short\r\n",
+        "+OK\r\n*2\r\n$9\r\n127.0.0.1\r\n$1\r\n1\r\n",
+    ),
     ("SENTINEL MONITOR a not-an-ip 1 1\r\n", "-ERR Invalid IP address or hostname specified\r\n"),
     ("SENTINEL MONITOR a 127.0.0.1 65536 1\r\n", "-ERR Invalid port number.\r\n"),
     ("SHUTDOWN FOO\r\n", "-ERR syntax error\r\n"),

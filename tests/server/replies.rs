@@ -9,6 +9,7 @@ for_each_program! {
     resp3_answers_with_maps,
     info_has_the_lines_that_tools_parse,
     runtime_settings_reach_the_config_file,
+    host_names_are_shown_as_addresses,
 }
 
 /// Nobody listens there: port 1 of the loopback.
@@ -136,4 +137,17 @@ fn runtime_settings_reach_the_config_file(program: Program) {
     }
     assert_eq!(say(&["SENTINEL", "REMOVE", "m"]), "OK");
     assert!(!sentinel.config().contains("sentinel monitor"), "{}", sentinel.config());
+}
+
+fn host_names_are_shown_as_addresses(program: Program) {
+    let names = "bind 127.0.0.1\nsentinel resolve-hostnames yes\nsentinel monitor m localhost 1 1\n";
+    let sentinel = Sentinel::start(program, names);
+    assert_eq!(sentinel.ask(&["SENTINEL", "MONITOR", "n", "localhost", "2", "1"]).unwrap().text(), "OK");
+    for name in ["m", "n"] {
+        let addr = sentinel.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name]).unwrap();
+        let host = addr.items()[0].text();
+        assert!(host.parse::<std::net::IpAddr>().is_ok(), "{name} is at {host}");
+    }
+    let refused = sentinel.ask(&["SENTINEL", "MONITOR", "o", "no-such-host.invalid", "2", "1"]).unwrap();
+    assert_eq!(refused.text(), "ERR Invalid IP address or hostname specified");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::outside::{Logging, Outside};
-use super::{Fatal, Formats, PidFile, executable, random, settle_identity, supervisor};
+use super::{Fatal, Formats, PidFile, executable, names, random, settle_identity, supervisor};
 use crate::conf::{Generic, Loaded};
 use crate::engine::{Engine, RunId, Time};
 use crate::runtime::driver::{COMMANDS, Clock, Driver, Inboxes, LINK_EVENTS, SAVE_RESULTS, SCRIPT_EVENTS};
@@ -39,6 +39,7 @@ pub(super) async fn serve(
     let listeners = server::bind(&settings).map_err(|error| {
         Fatal::Log(format!("{error}\nFailed listening on port {} (tcp), aborting.", settings.port))
     })?;
+    names::settle(&mut loaded.state).await;
     let mut saver = Saver::new(Disk, Formats(loaded.generic.clone()), config.clone());
     let my_id = settle_identity(&mut loaded, &mut saver)?;
     settings = Settings { my_id, config_file: config, executable: executable(), ..settings };
