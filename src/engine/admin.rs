@@ -301,7 +301,8 @@ impl Engine {
         let mut shown: &str = value;
         match lower.as_str() {
             "down-after-milliseconds" => {
-                settings.down_after = Millis(positive(value).ok_or_else(|| invalid(value))?)
+                let down_after = Millis(positive(value).ok_or_else(|| invalid(value))?);
+                self.set_down_after(id, down_after);
             }
             "failover-timeout" => {
                 settings.failover_timeout = Millis(positive(value).ok_or_else(|| invalid(value))?)
@@ -339,6 +340,17 @@ impl Engine {
         self.call_scripts();
         self.option_changed(now, id, &lower);
         Ok(used)
+    }
+
+    fn set_down_after(&mut self, id: MasterId, new: Millis) {
+        let Some(master) = self.masters.get_mut(&id) else { return };
+        let old = std::mem::replace(&mut master.settings.down_after, new);
+        for sentinel in master.sentinels.values() {
+            if let Some(peer) = self.peers.get_mut(&sentinel.peer) {
+                peer.remove_limit(old.into());
+                peer.add_limit(new.into());
+            }
+        }
     }
 
     /// What an option changes at once: deadlines, links with new credentials.

@@ -70,9 +70,8 @@ impl Engine {
 
     /// D of the strictest master that shares a peer.
     pub(super) fn peer_down_after(&self, id: PeerId) -> Span {
-        let masters = self.peers.get(&id).map(|peer| &peer.masters).into_iter().flatten();
-        let strictest = masters.filter_map(|m| self.masters.get(m)).map(|m| m.down_after()).min();
-        strictest.unwrap_or(SLOWEST)
+        let strictest = self.peers.get(&id).and_then(|peer| peer.limits.first_key_value());
+        strictest.map_or(SLOWEST, |(down_after, _)| *down_after)
     }
 
     /// min(1 s, D/10), a tenth more or less.
@@ -193,8 +192,11 @@ impl Engine {
     pub(super) fn on_link_down(&mut self, now: Time, id: LinkId, cause: DownCause) {
         let Some(owner) = self.links.remove(&id) else { return };
         let Some(link) = self.link_mut(owner) else { return };
+        let was_up = link.up().is_some();
+        let refused = cause == DownCause::Refused;
+        let news = was_up || refused != link.refused;
         link.phase = Phase::Down;
-        link.refused = cause == DownCause::Refused;
+        link.refused = refused;
         if cause != DownCause::Local {
             self.silent_from(now, owner, now);
         }
@@ -214,11 +216,15 @@ impl Engine {
                     peer.vitals.ping_sent = None;
                     peer.cmd.pending.clear();
                 }
-                self.forget_asked(peer);
+                if was_up {
+                    self.forget_asked(peer);
+                }
                 self.connect_peer(now, peer);
             }
         }
-        self.link_changed(now, owner);
+        if news {
+            self.link_changed(now, owner);
+        }
     }
 
     /// The command connection is gone since `since`: silence counts from there at the latest.

@@ -245,9 +245,13 @@ impl Engine {
 
     /// Judges another sentinel under every master that it watches with us.
     pub(super) fn review_peer_down(&mut self, now: Time, id: PeerId) {
+        if self.nothing_new_of(now, id) {
+            return;
+        }
         let Some(peer) = self.peers.get(&id) else { return };
         let silent_since = peer.vitals.silent_since;
         let run_id = peer.run_id.clone();
+        let mut down_in = peer.down_in;
         let mut next: Option<Time> = None;
         for master_id in peer.masters.iter().copied().collect::<Vec<_>>() {
             let Some(master) = self.masters.get_mut(&master_id) else { continue };
@@ -264,10 +268,14 @@ impl Engine {
                 (None, false) | (Some(_), true) => continue,
             };
             sentinel.sdown = is_down.then_some(now);
+            down_in = if is_down { down_in + 1 } else { down_in - 1 };
             if let Some(subject) = self.sentinel_subject(master_id, &run_id) {
                 self.out.push(Output::Event(Event { kind, subject, detail: String::new() }));
             }
             self.count_votes(now, master_id);
+        }
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.down_in = down_in;
         }
         match next {
             Some(at) => self.schedule.set(Wake::PeerDown(id), at),
@@ -277,8 +285,26 @@ impl Engine {
 
     /// Whether a sentinel is SDOWN under any master.
     pub(super) fn peer_is_down(&self, id: PeerId) -> bool {
-        let Some(peer) = self.peers.get(&id) else { return false };
-        let entries = peer.masters.iter().filter_map(|m| self.masters.get(m)?.sentinels.get(&peer.run_id));
-        entries.into_iter().any(|sentinel| sentinel.sdown.is_some())
+        self.peers.get(&id).is_some_and(|peer| peer.down_in > 0)
+    }
+
+    /// Whether a look at the masters of a peer one by one would find nothing: it is down under none and
+    /// the strictest D is not over yet (then the timer is set for that), or it is down under all and the
+    /// longest D is over.
+    fn nothing_new_of(&mut self, now: Time, id: PeerId) -> bool {
+        let Some(peer) = self.peers.get(&id) else { return true };
+        let (none, all) = (peer.down_in == 0, peer.down_in == peer.masters.len());
+        let Some(since) = peer.vitals.silent_since else {
+            self.schedule.cancel(Wake::PeerDown(id));
+            return none;
+        };
+        let over = |d: Option<(&Span, &usize)>| d.map(|(d, _)| since + *d + self.stalls.within(since, *d));
+        let first = over(peer.limits.first_key_value());
+        let last = over(peer.limits.last_key_value());
+        if none && let Some(at) = first.filter(|at| *at > now) {
+            self.schedule.set(Wake::PeerDown(id), at);
+            return true;
+        }
+        all && last.is_some_and(|at| at <= now)
     }
 }

@@ -267,9 +267,30 @@ pub(super) struct Peer {
     pub(super) cmd: Link,
     pub(super) vitals: Vitals,
     pub(super) masters: BTreeSet<MasterId>,
+    /// D of its masters, with the number of masters that have it.
+    pub(super) limits: BTreeMap<Span, usize>,
+    /// Under how many masters it is SDOWN.
+    pub(super) down_in: usize,
     pub(super) next_hello: Time,
     /// Whether it is a Vigía: it answered `SENTINEL VIGIA` on this connection.
     pub(super) kin: Kin,
+}
+
+impl Peer {
+    /// Counts a master with this D among its masters.
+    pub(super) fn add_limit(&mut self, down_after: Span) {
+        *self.limits.entry(down_after).or_default() += 1;
+    }
+
+    /// Takes a master with this D out of the count.
+    pub(super) fn remove_limit(&mut self, down_after: Span) {
+        if let Some(count) = self.limits.get_mut(&down_after) {
+            *count -= 1;
+            if *count == 0 {
+                self.limits.remove(&down_after);
+            }
+        }
+    }
 }
 
 /// What a peer is, as far as it told.
@@ -288,6 +309,8 @@ impl Peer {
             cmd: Link::new(now),
             vitals: Vitals::new(now),
             masters: BTreeSet::new(),
+            limits: BTreeMap::new(),
+            down_in: 0,
             next_hello: now,
             kin: Kin::Unknown,
         }

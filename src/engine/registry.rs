@@ -131,8 +131,11 @@ impl Engine {
                 peer
             }
         };
-        self.peers.get_mut(&peer)?.masters.insert(id);
         let master = self.masters.get_mut(&id)?;
+        let entry = self.peers.get_mut(&peer)?;
+        if entry.masters.insert(id) {
+            entry.add_limit(master.down_after());
+        }
         master.sentinels.insert(run_id.clone(), Sentinel::new(peer, now));
         master.voters.insert(run_id);
         self.connect_peer(now, peer);
@@ -142,11 +145,13 @@ impl Engine {
 
     /// Forgets one sentinel of one master; the process too when no other master shares it.
     pub(super) fn remove_sentinel(&mut self, id: MasterId, run_id: &RunId) {
-        let Some(sentinel) = self.masters.get_mut(&id).and_then(|m| m.sentinels.remove(run_id)) else {
-            return;
-        };
+        let Some(master) = self.masters.get_mut(&id) else { return };
+        let Some(sentinel) = master.sentinels.remove(run_id) else { return };
         let Some(peer) = self.peers.get_mut(&sentinel.peer) else { return };
-        peer.masters.remove(&id);
+        if peer.masters.remove(&id) {
+            peer.remove_limit(master.down_after());
+        }
+        peer.down_in -= usize::from(sentinel.sdown.is_some());
         if peer.masters.is_empty() {
             self.close_peer_link(sentinel.peer);
             self.peers.remove(&sentinel.peer);
