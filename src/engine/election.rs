@@ -383,7 +383,10 @@ impl Engine {
         let voters = self.masters.get(&id)?.voters.len();
         let silent = voters.saturating_sub(election.granted.len() + election.refused.len());
         let votes: Vec<&(RunId, Epoch)> = election.refused.values().filter_map(Option::as_ref).collect();
-        let others = votes.iter().filter(|(leader, _)| *leader != self.globals.my_id);
+        let idle = &self.masters.get(&id)?.candidacy.idle;
+        let others = votes.iter().filter(|(leader, epoch)| {
+            *leader != self.globals.my_id && idle.get(leader).is_none_or(|idle| idle < epoch)
+        });
         let enough = |vote: &&&(RunId, Epoch)| {
             votes.iter().filter(|other| **other == **vote).count() + silent >= needed
         };
@@ -557,6 +560,9 @@ impl Engine {
     /// A Vigía peer says that its term under `epoch` ended without a promotion.
     pub(super) fn leader_idle(&mut self, now: Time, id: MasterId, run_id: &RunId, epoch: Epoch) {
         let Some(master) = self.masters.get_mut(&id) else { return };
+        if master.sentinels.contains_key(run_id) {
+            master.candidacy.idle.insert(run_id.clone(), epoch);
+        }
         let known = |other: &Other| other.run_id == *run_id && other.epoch == epoch;
         if !master.candidacy.other.as_ref().is_some_and(known) {
             return;
@@ -566,11 +572,11 @@ impl Engine {
         self.plan_candidacy(now, id);
     }
 
-    /// Tells the Vigía peers that our term ended without a promotion, so that they need not wait.
+    /// Tells the peers that may be Vigía that our term ended without a promotion, so that they need not wait.
     pub(super) fn tell_idle(&mut self, id: MasterId, epoch: Epoch) {
         let Some(name) = self.masters.get(&id).map(|m| m.name.clone()) else { return };
         for (_, peer) in self.connected_sentinels(id) {
-            if self.peers.get(&peer).is_some_and(|p| p.kin == Kin::Vigia) {
+            if self.peers.get(&peer).is_some_and(|p| p.kin != Kin::Stock) {
                 let epoch = epoch.to_string();
                 let words =
                     ["1", "IDLE", &name, &self.globals.my_id, &epoch].map(std::sync::Arc::from).to_vec();

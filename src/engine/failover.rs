@@ -92,6 +92,8 @@ pub(super) struct Candidacy {
     pub(super) seen: Epoch,
     /// Another sentinel that may be leading.
     pub(super) other: Option<Other>,
+    /// Sentinels that said that their term under this epoch ended without a promotion.
+    pub(super) idle: BTreeMap<RunId, Epoch>,
     /// No good replica, or a promotion time-out: go last until something changes.
     pub(super) last_place: bool,
     pub(super) forced: Option<Forced>,

@@ -233,10 +233,12 @@ impl Engine {
         }
     }
 
-    /// Who won the epoch, as far as our own vote tells; else who told us.
+    /// Who won the epoch, as far as our own vote tells; else who told us. A vote for ourselves does not
+    /// tell: we lost, or we would know.
     fn leader_of(&self, id: MasterId, teller: &RunId, epoch: super::ids::Epoch) -> RunId {
         let master = self.masters.get(&id).filter(|master| master.leader_epoch == epoch);
-        master.and_then(|master| master.leader.clone()).unwrap_or_else(|| teller.clone())
+        let voted_for = master.and_then(|master| master.leader.as_ref());
+        voted_for.filter(|leader| **leader != self.globals.my_id).unwrap_or(teller).clone()
     }
 
     /// `+switch-master <name> <old ip> <old port> <new ip> <new port>`.
