@@ -100,6 +100,13 @@ pub(super) struct Candidacy {
     pub(super) reassert: bool,
 }
 
+impl Candidacy {
+    /// Whether another sentinel's term is not over.
+    pub(super) fn other_may_lead(&self, now: Time) -> bool {
+        self.other.as_ref().is_some_and(|other| now < other.until)
+    }
+}
+
 /// A leader we voted for, or that was seen to win.
 #[derive(Debug)]
 pub(super) struct Other {

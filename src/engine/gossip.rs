@@ -5,8 +5,8 @@
 use super::election::{majority, rank_of};
 use super::event::{Event, Kind, Subject};
 use super::hello::{self, Hello, Malformed};
-use super::ids::{Addr, LinkId, MasterName, RunId};
-use super::instance::{Kin, MasterId, PeerId};
+use super::ids::{Addr, Epoch, LinkId, MasterName, RunId};
+use super::instance::{Kin, MasterId, PeerId, Sentinel};
 use super::numeric::numeric;
 use super::output::Output;
 use super::persist::Held;
@@ -283,19 +283,29 @@ impl Engine {
     }
 
     /// Whether a majority of the known sentinels, this one included, told since `since` that they
-    /// hold the configuration in force, and none that we voted for may be changing it. Source: DESIGN section 3 "Afterwards" (c).
+    /// hold the configuration in force; the Vigía among them also that nobody may be changing it.
+    /// Source: DESIGN section 3 "Afterwards" (c).
     pub(super) fn config_confirmed(&self, now: Time, id: MasterId, since: Time) -> bool {
         let Some(master) = self.masters.get(&id) else { return false };
         let Some(addr) = self.nodes.get(&master.node).map(|node| &node.addr) else { return false };
-        if master.candidacy.other.as_ref().is_some_and(|other| now < other.until) {
+        if master.candidacy.other_may_lead(now) {
             return false;
         }
-        let holds = |config: &Option<(Addr, super::ids::Epoch)>| {
-            config.as_ref().is_some_and(|(held, epoch)| held.same_as(addr) && *epoch == master.config_epoch)
+        let holds = |at: Time, held: &Addr, epoch: Epoch| {
+            at >= since
+                && now.since(at) <= self.hello_fresh()
+                && held.same_as(addr)
+                && epoch == master.config_epoch
         };
-        let recent = |at: Time| at >= since && now.since(at) <= self.hello_fresh();
-        let agree =
-            master.sentinels.values().filter(|s| recent(s.last_hello) && holds(&s.config)).count() + 1;
+        let agrees = |sentinel: &&Sentinel| match self.peers.get(&sentinel.peer).map(|peer| peer.kin) {
+            Some(Kin::Vigia) => sentinel.calm.as_ref().is_some_and(|(at, held, e)| holds(*at, held, *e)),
+            Some(Kin::Unknown) | None => false,
+            Some(Kin::Stock) => {
+                let config = sentinel.config.as_ref();
+                config.is_some_and(|(held, epoch)| holds(sentinel.last_hello, held, *epoch))
+            }
+        };
+        let agree = master.sentinels.values().filter(agrees).count() + 1;
         agree >= majority(master.voters.len() + 1)
     }
 

@@ -42,6 +42,8 @@ pub(super) enum Expect {
     MasterEntry { master: MasterId, epoch: Epoch },
     /// `SENTINEL VIGIA 1 HELLO`.
     VigiaHello,
+    /// `SENTINEL VIGIA 1 CALM`.
+    VigiaCalm { master: MasterId, asked: Time },
     /// `SENTINEL VIGIA 1 VOTERS`.
     VigiaVoters { master: MasterId },
     /// One command of a transaction before EXEC; the word names it in an error.
@@ -322,6 +324,8 @@ impl Peer {
 pub(super) struct Sentinel {
     pub(super) peer: PeerId,
     pub(super) last_hello: Time,
+    /// The configuration that it confirmed with nobody changing it, and when.
+    pub(super) calm: Option<(Time, Addr, Epoch)>,
     /// The configuration its last hello carried.
     pub(super) config: Option<(Addr, Epoch)>,
     /// When it last answered whether the master is down.
@@ -339,6 +343,7 @@ impl Sentinel {
         Self {
             peer,
             last_hello: now,
+            calm: None,
             config: None,
             reported_at: None,
             master_down: false,
@@ -380,6 +385,8 @@ pub(super) struct Master {
     pub(super) job: Option<Job>,
     /// The config epoch in force was won by this sentinel, or by whom.
     pub(super) led_by: Option<RunId>,
+    /// When the others were asked last whether a failover may be under way.
+    pub(super) calm_asked: Option<Time>,
     /// Number of the last change that others may see only when it is durable.
     pub(super) seq: Seq,
     /// Number of the last change of the configuration in force: detailed answers wait for it, so that

@@ -320,14 +320,18 @@ impl Engine {
     }
 
     /// INFO of the master, read since `since`, says master, and a majority told since then that it
-    /// holds our configuration.
+    /// holds our configuration, the Vigía among them also that nobody may be changing it.
     fn all_agree(&mut self, now: Time, id: MasterId, since: Time) -> bool {
         let Some(node) = self.masters.get(&id).map(|master| master.node) else { return false };
         if self.nodes.get(&node).and_then(|node| node.info_at).is_none_or(|at| at < since) {
             self.info_now(now, node);
             return false;
         }
-        self.config_confirmed(now, id, since)
+        let confirmed = self.config_confirmed(now, id, since);
+        if !confirmed {
+            self.ask_calm(now, id, since);
+        }
+        confirmed
     }
 
     /// One Vigía corrects at a time, by rank: the next one's turn comes when the node is still astray

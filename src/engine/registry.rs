@@ -50,6 +50,7 @@ impl Engine {
             candidacy: Candidacy::default(),
             job: None,
             led_by: None,
+            calm_asked: None,
             seq: Seq(0),
             config_seq: Seq(0),
             lineage: VecDeque::new(),

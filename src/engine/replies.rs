@@ -39,6 +39,9 @@ impl Engine {
                 self.on_master_entry(now, peer, master, epoch, reply);
             }
             (Expect::VigiaHello, LinkOwner::Peer(peer)) => self.on_vigia_hello(peer, reply),
+            (Expect::VigiaCalm { master, asked }, LinkOwner::Peer(peer)) => {
+                self.on_vigia_calm(now, peer, (master, asked), reply);
+            }
             (Expect::VigiaVoters { master }, LinkOwner::Peer(_)) => self.on_vigia_voters(now, master, reply),
             (
                 Expect::Ping
@@ -49,6 +52,7 @@ impl Engine {
                 | Expect::Down { .. }
                 | Expect::MasterEntry { .. }
                 | Expect::VigiaHello
+                | Expect::VigiaCalm { .. }
                 | Expect::VigiaVoters { .. },
                 _,
             ) => {}

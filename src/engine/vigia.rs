@@ -7,14 +7,20 @@
 //! |---|---|
 //! | `1 HELLO <run id>` | array `1`, run id of the one asked |
 //! | `1 VOTERS <master>` | array of the run ids of the voter set, the one asked included |
+//! | `1 CALM <master>` | array of host, port and config epoch in force, unless somebody may be leading |
 //! | `1 IDLE <master> <run id> <epoch>` | `+OK`: the sender's term ended without a promotion |
 
 use std::sync::Arc;
 
-use super::Engine;
-use super::ids::{Epoch, MasterName, RunId, Ticket};
-use super::output::Answer;
-use super::time::Time;
+use super::ids::{Addr, Epoch, MasterName, RunId, Ticket};
+use super::instance::{Expect, Kin, MasterId, PeerId};
+use super::output::{Answer, Request};
+use super::reply::Reply;
+use super::time::{Span, Time};
+use super::{Engine, LinkOwner};
+
+/// Shortest pause between two rounds of CALM about one master.
+const CALM_PAUSE: Span = Span::ms(100);
 
 impl Engine {
     /// Answers one hint.
@@ -26,6 +32,7 @@ impl Engine {
                 Some(id) => Answer::Words(self.voter_words(id)),
                 None => Answer::Error("ERR No such master with that name".to_owned()),
             },
+            ["1", "CALM", master] => self.calm(now, &MasterName::from(master)),
             ["1", "IDLE", master, run_id, epoch] => {
                 if let (Some(id), Ok(epoch)) = (self.named(&MasterName::from(master)), epoch.parse()) {
                     self.leader_idle(now, id, &RunId::from(run_id), Epoch(epoch));
@@ -37,7 +44,62 @@ impl Engine {
         self.answer(ticket, answer);
     }
 
-    fn voter_words(&self, id: super::instance::MasterId) -> Vec<String> {
+    /// The configuration in force, as long as no failover may be changing it.
+    fn calm(&self, now: Time, name: &MasterName) -> Answer {
+        let Some((id, master)) = self.named(name).and_then(|id| Some((id, self.masters.get(&id)?))) else {
+            return Answer::Error("ERR No such master with that name".to_owned());
+        };
+        match self.master_ref(id).map(|master| master.addr) {
+            Some(addr) if !master.failover.in_progress() && !master.candidacy.other_may_lead(now) => {
+                let words = [addr.host.to_string(), addr.port.to_string(), master.config_epoch.to_string()];
+                Answer::Words(words.into())
+            }
+            Some(_) | None => Answer::Error("ERR A failover may be under way".to_owned()),
+        }
+    }
+
+    /// Asks the Vigía peers whether they hold the configuration in force and see nobody who may be
+    /// changing it: a hello cannot say that. Not again at once, unless it is about something that began
+    /// only after the last time.
+    pub(super) fn ask_calm(&mut self, now: Time, id: MasterId, since: Time) {
+        let Some(master) = self.masters.get_mut(&id) else { return };
+        if master.calm_asked.is_some_and(|at| at >= since && now.since(at) < CALM_PAUSE) {
+            return;
+        }
+        master.calm_asked = Some(now);
+        let name = master.name.clone();
+        for (_, peer) in self.connected_sentinels(id) {
+            if self.peers.get(&peer).is_some_and(|p| p.kin == Kin::Vigia) {
+                let words = ["1", "CALM", &name].map(Arc::from).to_vec();
+                self.send(
+                    LinkOwner::Peer(peer),
+                    Request::Vigia(words),
+                    Expect::VigiaCalm { master: id, asked: now },
+                );
+            }
+        }
+    }
+
+    /// The answer to that; it counts from when it was asked for.
+    pub(super) fn on_vigia_calm(
+        &mut self,
+        now: Time,
+        peer: PeerId,
+        (id, asked): (MasterId, Time),
+        reply: &Reply<'_>,
+    ) {
+        let Reply::Array(words) = reply else { return };
+        let [host, port, epoch] = &words[..] else { return };
+        let (Some(host), Some(port), Some(epoch)) = (host.text(), port.text(), epoch.text()) else { return };
+        let (Ok(port), Ok(epoch)) = (port.parse(), epoch.parse()) else { return };
+        let Some(run_id) = self.peers.get(&peer).map(|peer| peer.run_id.clone()) else { return };
+        if let Some(sentinel) = self.masters.get_mut(&id).and_then(|m| m.sentinels.get_mut(&run_id)) {
+            sentinel.calm = Some((asked, Addr::new(host, port), Epoch(epoch)));
+            self.correct_replicas(now, id);
+        }
+    }
+
+    fn voter_words(&self, id: MasterId) -> Vec<String> {
         let voters = self.masters.get(&id).map(|master| &master.voters).into_iter().flatten();
         voters.chain([&self.globals.my_id]).map(RunId::to_string).collect()
     }
