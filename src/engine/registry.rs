@@ -10,6 +10,7 @@ use super::ids::{Addr, Epoch, MasterName, RunId, Seq};
 use super::info::Role;
 use super::instance::{Link, Master, MasterId, Node, NodeId, Peer, PeerId, Phase, Reconf, Sentinel};
 use super::output::Output;
+use super::persist::Held;
 use super::schedule::Wake;
 use super::settings::MasterSettings;
 use super::time::Time;
@@ -327,10 +328,14 @@ impl Engine {
         next.filter(|(found, _)| found.same_as(addr)).map(|(_, id)| *id)
     }
 
-    /// Publishes the view of a master if it changed.
+    /// Publishes the view of a master if it changed; behind a switch that waits for its save.
     pub(super) fn publish_view(&mut self, id: MasterId) {
-        if let Some(output) = self.fresh_view(id) {
-            self.out.push(output);
+        let Some(view) = self.fresh_view(id) else { return };
+        if self.switch_is_held(id) {
+            let seq = self.masters.get(&id).map_or(Seq(0), |master| master.config_seq);
+            self.hold(seq, vec![Held::Output(view.clone())], vec![view]);
+        } else {
+            self.out.push(view);
         }
     }
 
