@@ -200,28 +200,7 @@ impl Engine {
         if cause != DownCause::Local {
             self.silent_from(now, owner, now);
         }
-        match owner {
-            LinkOwner::NodeCommand(node) => {
-                self.command_link_lost(node);
-                self.connect_node(now, node);
-            }
-            LinkOwner::NodeEvents(node) => {
-                if let Some(node) = self.nodes.get_mut(&node) {
-                    node.sub.pending.clear();
-                }
-                self.connect_node(now, node);
-            }
-            LinkOwner::Peer(peer) => {
-                if let Some(peer) = self.peers.get_mut(&peer) {
-                    peer.vitals.ping_sent = None;
-                    peer.cmd.pending.clear();
-                }
-                if was_up {
-                    self.forget_asked(peer);
-                }
-                self.connect_peer(now, peer);
-            }
-        }
+        self.reconnect(now, owner, was_up);
         if news {
             self.link_changed(now, owner);
         }
@@ -250,10 +229,16 @@ impl Engine {
     pub(super) fn replace_link(&mut self, now: Time, owner: LinkOwner) {
         let Some(link) = self.link_mut(owner) else { return };
         let Some(id) = link.id() else { return };
+        let was_up = link.up().is_some();
         link.phase = Phase::Down;
         link.retry_at = now;
         self.links.remove(&id);
         self.out.push(Output::Close { link: id });
+        self.reconnect(now, owner, was_up);
+    }
+
+    /// Forgets what was unanswered on a connection that is gone, and makes a new one when it is time.
+    fn reconnect(&mut self, now: Time, owner: LinkOwner, was_up: bool) {
         match owner {
             LinkOwner::NodeCommand(node) => {
                 self.command_link_lost(node);
@@ -270,7 +255,9 @@ impl Engine {
                     peer.vitals.ping_sent = None;
                     peer.cmd.pending.clear();
                 }
-                self.forget_asked(peer);
+                if was_up {
+                    self.forget_asked(peer);
+                }
                 self.connect_peer(now, peer);
             }
         }
