@@ -20,8 +20,6 @@ const FAST_LOOK: Span = Span::ms(50);
 const SLOW_LOOK: Span = Span::ms(500);
 /// How long the looks stay fast.
 const FAST_FOR: Span = Span::secs(2);
-/// How long the leader of a failover may act on its own word alone.
-const LEADERS_WORD: Span = Span::secs(10);
 /// A leader that stalled for longer than this must ask the others first.
 const LONGEST_STALL: Span = Span::secs(1);
 /// Time between the turns of two Vigía that may correct a node.
@@ -271,8 +269,8 @@ impl Engine {
         let grace = Span(4 * self.tuning.publish_period.0);
         let patient = now.since(since) > grace && node.down_began.is_none_or(|at| now.since(at) > grace);
         let known_old = node.retired.is_some();
-        let agreed = known_old && self.is_our_turn(now, id, since) && self.all_agree(now, id, since);
-        if patient || agreed || (known_old && self.leaders_word(now, id, since)) {
+        let our_turn = known_old && (self.led_by_me(id) || self.is_our_turn(now, id, since));
+        if patient || (our_turn && self.all_agree(now, id, since)) {
             self.correct(now, id, replica, Kind::ConvertToSlave);
         }
     }
@@ -308,15 +306,10 @@ impl Engine {
             && node.sdown.is_none()
     }
 
-    /// The leader of the failover itself, soon after it and without a stall of its own, knows that its
-    /// configuration is the newest. The new master must have said that it is one since then.
-    fn leaders_word(&self, now: Time, id: MasterId, since: Time) -> bool {
-        let Some(master) = self.masters.get(&id) else { return false };
-        let Some(node) = self.nodes.get(&master.node) else { return false };
-        let led = master.led_by.as_ref() == Some(&self.globals.my_id);
-        let began = node.reported_since;
-        let fresh = now.since(began) <= LEADERS_WORD && self.stalls.longest(began) <= LONGEST_STALL;
-        led && fresh && node.info_at.is_some_and(|at| at >= began) && since >= began
+    /// Whether this sentinel led the failover to the configuration in force. That gives it the first turn,
+    /// but no more: behind a partition the others may have elected a second leader in the meantime.
+    fn led_by_me(&self, id: MasterId) -> bool {
+        self.masters.get(&id).is_some_and(|master| master.led_by.as_ref() == Some(&self.globals.my_id))
     }
 
     /// INFO of the master, read since `since`, says master, and a majority told since then that it
@@ -350,8 +343,8 @@ impl Engine {
     fn left_behind(&mut self, now: Time, id: MasterId, since: Time) -> bool {
         let Some(master) = self.masters.get(&id) else { return false };
         let leader_here = master.led_by.as_ref().is_some_and(|leader| self.is_connected(leader));
-        let led_by_me = master.led_by.as_ref() == Some(&self.globals.my_id);
-        (led_by_me || (!leader_here && self.is_our_turn(now, id, since))) && self.all_agree(now, id, since)
+        (self.led_by_me(id) || (!leader_here && self.is_our_turn(now, id, since)))
+            && self.all_agree(now, id, since)
     }
 
     /// *Master looks sane*: it says that it is a master, is not down, and was read lately.
