@@ -8,9 +8,9 @@
 //!
 //! A deadline must not be judged while evidence to the contrary lies unread in a socket. So before a `Tick` the
 //! driver yields until the I/O driver and the tasks of the links had their turn, and delivers what they
-//! brought; at most [`MAX_ROUNDS`] times, since a flood must not hold up deadlines. Because every call of the
+//! brought; at most `MAX_ROUNDS` times, since a flood must not hold up deadlines. Because every call of the
 //! engine also runs what is due, such input is stamped just before the deadline if that passed no more than
-//! [`GRACE`] ago. After a longer delay it gets the true time: an engine that was stalled must know it, and shifts
+//! `GRACE` ago. After a longer delay it gets the true time: an engine that was stalled must know it, and shifts
 //! its deadlines by the delay itself.
 //!
 //! Source: DESIGN, sections 1 and 2.

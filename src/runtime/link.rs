@@ -6,7 +6,7 @@
 //! it holds per link would be a gigabyte. Here an idle link costs a task and a socket: its buffers exist only
 //! while there is something in them.
 //!
-//! The driver writes requests into a link's [`Outbox`]; the task sends all that is there in one write. What
+//! The driver writes requests into a link's `Outbox`; the task sends all that is there in one write. What
 //! comes back goes to the driver's queue as [`LinkEvent`]s. A link whose task waits for room in that queue reads
 //! nothing meanwhile, so a flood stops at the other side's socket.
 //!
