@@ -130,5 +130,6 @@ pub mod cli;
 pub mod conf;
 pub mod demo;
 pub mod engine;
+pub mod product;
 pub mod runtime;
 pub mod wire;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::users::User;
 use crate::engine::settings::{LogLevel, defaults};
+use crate::product::Product;
 
 /// The generic settings of the process, typed where this program uses them.
 ///
@@ -45,6 +46,9 @@ pub struct Generic {
     /// `dir`: what [`Sources::change_dir`](super::Sources::change_dir) returned for the last line.
     /// Set it to the absolute working directory before [`rewrite()`](super::rewrite()).
     pub dir: Option<String>,
+    /// Whose names are written where the two originals differ. Set it before
+    /// [`rewrite()`](super::rewrite()) as well.
+    pub product: Product,
     /// `requirepass`, if set: already part of `users`; also used towards other sentinels.
     pub requirepass: Option<String>,
     /// Everybody who may log in; always holds `default`.
@@ -133,6 +137,7 @@ impl Default for Generic {
             daemonize: false,
             supervised: Supervised::No,
             dir: None,
+            product: Product::default(),
             requirepass: None,
             users: vec![User::open_default()],
             unixsocket: None,

@@ -6,6 +6,7 @@ use super::super::{BufferLimit, LoadInput, Loaded, LogLevel, Sources, Supervised
 use super::*;
 use crate::engine::settings::{Globals, MasterSettings};
 use crate::engine::{Addr, Epoch, MasterName, MasterState, Millis, RunId};
+use crate::product::Product;
 
 struct NoFiles;
 
@@ -81,6 +82,32 @@ fn generic_lines_are_replaced_in_place() {
                 user alice on sanitize-payload #e528e908837a6f2c169a132a07f95107a5cc523f61d09d028c2fa799aeef4257 \
                 ~* &* +@all\nsentinel myid ID\nsentinel current-epoch 0\n";
     assert_eq!(flush(text), expected);
+}
+
+#[test]
+fn the_name_of_the_program_decides_which_names_are_written() {
+    for (product, master, auth) in [
+        (Product::Vigia, "master", "masterauth"),
+        (Product::Redis, "master", "masterauth"),
+        (Product::Valkey, "primary", "primaryauth"),
+    ] {
+        for (old_master, old_auth) in [("master", "masterauth"), ("primary", "primaryauth")] {
+            let text = format!(
+                "{old_auth} x\nsentinel monitor m 127.0.0.1 1 2\n\
+                 sentinel {old_master}-reboot-down-after-period m 5\n"
+            );
+            let mut loaded = load_bytes(text.as_bytes());
+            loaded.generic.product = product;
+            let written = rewrite(Some(text.as_bytes()), &loaded.state, &loaded.generic);
+            let written = String::from_utf8(written).unwrap();
+            let expected = format!(
+                "{auth} \"x\"\nsentinel monitor m 127.0.0.1 1 2\n\
+                 sentinel {master}-reboot-down-after-period m 5\n"
+            );
+            assert!(written.starts_with(&expected), "{product:?}: {written}");
+            assert_eq!(load_bytes(written.as_bytes()).state, loaded.state);
+        }
+    }
 }
 
 #[test]
@@ -225,7 +252,7 @@ prop_compose! {
             port, bind, bind_source_addr, protected_mode: flags[0], maxclients, timeout: numbers[0],
             tcp_keepalive: numbers[1], tcp_backlog: numbers[2], loglevel: all[level], logfile,
             syslog_enabled: flags[1], syslog_ident: ident, syslog_facility: "local3".into(), pidfile,
-            daemonize: flags[2], supervised: Supervised::Auto, dir, requirepass, users: vec![default, other],
+            daemonize: flags[2], supervised: Supervised::Auto, dir, product: Product::default(), requirepass, users: vec![default, other],
             unixsocket, unixsocketperm: perm, pubsub_limit: pubsub, normal_limit: normal,
             proto_max_bulk_len: sizes[0], client_query_buffer_limit: sizes[1], always_show_logo: flags[3],
             renamed_commands: Vec::new(), raw,
