@@ -126,6 +126,7 @@
 //! client of the demo and of the tests. The engine itself holds back what must wait for durability,
 //! so the runtime may execute every output as it comes.
 
+pub mod acl;
 pub mod cli;
 pub mod conf;
 pub mod demo;
