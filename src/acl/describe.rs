@@ -68,8 +68,8 @@ impl Selector {
         self.command_words().join(" ")
     }
 
-    /// Differs: reading and writing all keys by pattern is `%RW~*`; stock writes `~*`, and does not start
-    /// with its own file when another pattern follows that.
+    /// Differs: reading and writing all keys by pattern is `%RW~*` beside other patterns; stock writes `~*`,
+    /// and does not start with its own file then.
     fn key_words(&self) -> Vec<String> {
         if self.all_keys {
             return vec!["~*".to_owned()];
@@ -77,7 +77,7 @@ impl Selector {
         let word = |key: &KeyPattern| match (key.read, key.write) {
             (true, false) => format!("%R~{}", key.pattern),
             (false, true) => format!("%W~{}", key.pattern),
-            (true, true) | (false, false) if key.pattern == "*" => "%RW~*".to_owned(),
+            (true, true) | (false, false) if key.pattern == "*" && self.keys.len() > 1 => "%RW~*".to_owned(),
             (true, true) | (false, false) => format!("~{}", key.pattern),
         };
         self.keys.iter().map(word).collect()

@@ -77,9 +77,6 @@ impl Selector {
     /// # Errors
     /// What is wrong with it; the selector is as it was.
     pub(super) fn apply(&mut self, rule: &str) -> Result<(), RuleError> {
-        if rule.contains(|c: char| c.is_control()) {
-            return Err(RuleError::Syntax);
-        }
         match rule.to_ascii_lowercase().as_str() {
             "allkeys" | "~*" => {
                 self.all_keys = true;
@@ -129,7 +126,7 @@ impl Selector {
         if self.all_keys {
             return Err(RuleError::KeysAfterAll);
         }
-        if pattern.contains(' ') {
+        if !is_storable(pattern) {
             return Err(RuleError::Syntax);
         }
         match self.keys.iter_mut().find(|known| known.pattern == pattern) {
@@ -146,7 +143,7 @@ impl Selector {
         if self.all_channels {
             return Err(RuleError::ChannelsAfterAll);
         }
-        if pattern.contains(' ') {
+        if !is_storable(pattern) {
             return Err(RuleError::Syntax);
         }
         if !self.channels.iter().any(|known| known == pattern) {
@@ -192,7 +189,7 @@ impl Selector {
     fn allow_first_arg(&mut self, name: &str) -> Result<(), RuleError> {
         let (command, arg) = name.rsplit_once('|').ok_or(RuleError::Unknown)?;
         let spec = commands::named(command).ok_or(RuleError::Unknown)?;
-        if arg.is_empty() || arg.contains(' ') {
+        if arg.is_empty() || !is_storable(arg) {
             return Err(RuleError::Syntax);
         }
         if command.contains('|') {
@@ -261,4 +258,9 @@ impl Selector {
     pub(super) fn first_args(&self) -> impl Iterator<Item = String> {
         self.first_args.iter().flat_map(|(name, args)| args.iter().map(move |arg| format!("+{name}|{arg}")))
     }
+}
+
+/// Whether a line of a file can hold the word. Differs: stock takes control characters.
+fn is_storable(word: &str) -> bool {
+    !word.contains(|c: char| c == ' ' || c.is_control())
 }
