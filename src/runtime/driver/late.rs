@@ -50,7 +50,8 @@ impl Usage {
 }
 
 fn difference(last: &Reading, now: &Reading) -> Evidence {
-    let of_thread = |threads: &[(u64, u64)], id| threads.iter().find(|(other, _)| *other == id).map(|(_, ns)| *ns);
+    let of_thread =
+        |threads: &[(u64, u64)], id| threads.iter().find(|(other, _)| *other == id).map(|(_, ns)| *ns);
     let waited = now.waited.as_ref().zip(last.waited.as_ref()).map(|(now, last)| {
         let grown = now.iter().map(|(id, ns)| ns.saturating_sub(of_thread(last, *id).unwrap_or(0)));
         Span(grown.max().unwrap_or(0) / 1_000)
@@ -103,9 +104,9 @@ mod tests {
     #[test]
     fn a_busy_process_is_seen_to_be_busy() {
         let mut usage = Usage::new();
-        let busy_until = Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime))
-            .unwrap()
-            + Duration::from_millis(60);
+        let busy_until =
+            Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime)).unwrap()
+                + Duration::from_millis(60);
         let mut spins: u64 = 0;
         while read().busy < busy_until {
             spins = spins.wrapping_add(1);
