@@ -37,10 +37,9 @@ fn tilts(world: &World, pid: Pid, from: Time) -> Vec<(u64, String)> {
 fn flag(world: &mut World, pid: Pid) -> bool {
     let addr = world.procs[0].addr.clone();
     let ask = Command::IsMasterDown { host: addr.host, port: addr.port.into(), epoch: 0, candidate: None };
-    match answer(world, pid, ask) {
-        Answer::Down { down, .. } => down,
-        other => world.fail(&format!("{other:?}")),
-    }
+    let answer = answer(world, pid, ask);
+    let Answer::Down { down, .. } = answer else { world.fail(&format!("no flag but {answer:?}")) };
+    down
 }
 
 #[test]
