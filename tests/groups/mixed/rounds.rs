@@ -49,7 +49,7 @@ fn run(mix: &[Program], place: usize) {
     let rounds = number("VIGIA_ROUNDS").unwrap_or(1) as usize;
     let seed = number("VIGIA_SEED").unwrap_or_else(random);
     let mut rng = Rng::new(seed ^ place as u64);
-    println!("{mix:?}: {rounds} rounds, VIGIA_SEED={seed}");
+    eprintln!("{mix:?}: {rounds} rounds, VIGIA_SEED={seed}");
     let mut group = Group::start(&Shape { failover_timeout: 5_000, ..Shape::of(mix) });
     let mut tally = Tally::default();
     for round in 0..rounds {
@@ -68,7 +68,7 @@ fn one(group: &mut Group, fault: Fault, rng: &mut Rng, tally: &mut Tally, round:
         group.is_complete() && !any_tilt(group)
     });
     let before = group.converge();
-    println!("round {round}: {fault:?} at {}", before.address);
+    eprintln!("round {round}: {fault:?} at {}", before.address);
     let start = Instant::now();
     fault.strike(group, &before, rng);
     let switched = start.elapsed();
@@ -83,7 +83,7 @@ fn one(group: &mut Group, fault: Fault, rng: &mut Rng, tally: &mut Tally, round:
     let kind = |i: usize| group.sentinels[i].program;
     if let Some(won) = &won {
         let voters: Vec<String> = won.voters.iter().map(|i| format!("s{i} ({:?})", kind(*i))).collect();
-        println!(
+        eprintln!(
             "    led by s{} ({:?}), votes of {voters:?}, known after {switched:.2?}, settled {settled:.2?} after the healing",
             won.leader,
             kind(won.leader),
@@ -119,7 +119,7 @@ fn print_elections(group: &Group, start: Instant) {
     events.sort_by_key(|event| event.at);
     for event in events {
         let time = (event.at - start).as_secs_f64();
-        println!("    {time:7.3} s{} {} {}", event.sentinel, event.channel, event.payload);
+        eprintln!("    {time:7.3} s{} {} {}", event.sentinel, event.channel, event.payload);
     }
 }
 
@@ -173,11 +173,11 @@ impl Tally {
         self.switched.sort();
         self.settled.sort();
         let (rounds, half) = (self.switched.len(), self.switched.len() / 2);
-        println!(
+        eprintln!(
             "{mix:?}: {rounds} rounds passed; led by {:?}, with votes of the other kind {:?}; more than one promotion in {}",
             self.leaders, self.by_others, self.more_than_one,
         );
-        println!(
+        eprintln!(
             "    known to all after (median, most) {:.2?} {:.2?}; settled after the healing {:.2?} {:.2?}; {:?}",
             self.switched[half],
             self.switched[rounds - 1],
