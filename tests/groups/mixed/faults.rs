@@ -180,7 +180,7 @@ pub(super) fn last_election(group: &Group, start: Instant) -> Option<Won> {
     let leader = elected.sentinel;
     let id = group.sentinels[leader].ask(&["SENTINEL", "MYID"]).ok()?.text();
     let own = |event: &Event| event.channel == "+vote-for-leader" && event.payload.starts_with(&id);
-    let vote = recent(leader).filter(|event| own(event) && event.at <= elected.at).next_back()?.payload;
+    let vote = recent(leader).rfind(|event| own(event) && event.at <= elected.at)?.payload;
     let voted =
         |i: &usize| recent(*i).any(|event| event.channel == "+vote-for-leader" && event.payload == vote);
     let voters = (0..group.sentinels.len()).filter(|i| *i != leader).filter(voted).collect();
