@@ -141,35 +141,9 @@ impl Product {
     }
 }
 
-<<<<<<< HEAD
-/// Figures of `INFO` whose owners are elsewhere in the process; each is one relaxed atomic.
-#[derive(Debug)]
-=======
-/// One user. Rules about commands and channels are for a later release: a user that is on may do
-/// everything.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct User {
-    /// Its name.
-    pub name: Arc<str>,
-    /// `on`.
-    pub enabled: bool,
-    /// Whether any password will do.
-    pub nopass: bool,
-    /// SHA-256 of each password.
-    pub password_hashes: Vec<[u8; 32]>,
-}
-
-impl User {
-    /// Stock's `default` user: on, without a password.
-    pub fn open() -> Self {
-        Self { name: Arc::from("default"), enabled: true, nopass: true, password_hashes: Vec::new() }
-    }
-}
-
 /// Figures of `INFO` whose owners are elsewhere in the process; each is one relaxed atomic, but for the
 /// present TILT.
 #[derive(Debug, Default)]
->>>>>>> main
 pub struct Figures {
     /// Its name, and when it was heard of.
     tilt: Mutex<Option<(Time, Instant)>>,
