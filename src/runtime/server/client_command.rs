@@ -87,7 +87,7 @@ impl Conn {
     }
 
     fn wrong_filter(&self, filter: &ClientFilter) -> Option<CommandError> {
-        let unknown = filter.users.iter().find(|user| !self.shared.users.contains(user));
+        let unknown = filter.users.iter().find(|user| self.shared.settings.acl.get(user).is_none());
         let error = unknown.map(|user| CommandError::quoting("ERR No such user '", user, "'"));
         error.or_else(|| filter.error.clone())
     }

@@ -1,13 +1,14 @@
 //! What the server must be told.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::engine::settings::defaults;
-use crate::engine::{self, RunId};
+use crate::engine::{self, RunId, Time};
 use crate::product::Product;
+use crate::runtime::acl::Acl;
 use crate::wire::Limits as RequestLimits;
 
 /// Settings of the listening side of the process.
@@ -30,8 +31,8 @@ pub struct Settings {
     pub tcp_backlog: u32,
     /// Bounds per client.
     pub limits: Limits,
-    /// The users; one without a `default` gets stock's (`on nopass`).
-    pub users: Vec<User>,
+    /// Who may log in and do what; default is stock's `default` user alone.
+    pub acl: Arc<Acl>,
     /// `myid`: what `SENTINEL MYID` answers.
     pub my_id: RunId,
     /// Absolute path of the configuration file.
@@ -60,7 +61,7 @@ impl Settings {
             tcp_keepalive_secs: 300,
             tcp_backlog: 511,
             limits: Limits::default(),
-            users: vec![User::open()],
+            acl: Arc::default(),
             my_id,
             config_file: PathBuf::new(),
             executable: PathBuf::new(),
@@ -130,45 +131,16 @@ impl Default for Limits {
     }
 }
 
-/// One user. Rules about commands and channels are for a later release: a user that is on may do
-/// everything.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct User {
-    /// Its name.
-    pub name: Arc<str>,
-    /// `on`.
-    pub enabled: bool,
-    /// Whether any password will do.
-    pub nopass: bool,
-    /// SHA-256 of each password.
-    pub password_hashes: Vec<[u8; 32]>,
-}
-
-impl User {
-    /// Stock's `default` user: on, without a password.
-    pub fn open() -> Self {
-        Self { name: Arc::from("default"), enabled: true, nopass: true, password_hashes: Vec::new() }
-    }
-}
-
-/// Figures of `INFO` whose owners are elsewhere in the process; each is one relaxed atomic.
-#[derive(Debug)]
+/// Figures of `INFO` whose owners are elsewhere in the process; each is one relaxed atomic, but for the
+/// present TILT.
+#[derive(Debug, Default)]
 pub struct Figures {
-    tilt_since_secs: AtomicI64,
+    /// Its name, and when it was heard of.
+    tilt: Mutex<Option<(Time, Instant)>>,
+    tilts: AtomicU64,
     running_scripts: AtomicU64,
     queued_scripts: AtomicU64,
     simulate_failure: AtomicU8,
-}
-
-impl Default for Figures {
-    fn default() -> Self {
-        Self {
-            tilt_since_secs: AtomicI64::new(-1),
-            running_scripts: AtomicU64::new(0),
-            queued_scripts: AtomicU64::new(0),
-            simulate_failure: AtomicU8::new(0),
-        }
-    }
 }
 
 impl Figures {
@@ -178,6 +150,11 @@ impl Figures {
         self.simulate_failure.store(figures.simulate_failure, Ordering::Relaxed);
         self.running_scripts.store(number(figures.running_scripts), Ordering::Relaxed);
         self.queued_scripts.store(number(figures.queued_scripts), Ordering::Relaxed);
+        self.tilts.store(figures.tilts, Ordering::Relaxed);
+        let mut tilt = self.tilt.lock().unwrap_or_else(PoisonError::into_inner);
+        if tilt.map(|(since, _)| since) != figures.tilt {
+            *tilt = figures.tilt.map(|since| (since, Instant::now()));
+        }
     }
 
     /// `sentinel_simulate_failure_flags`.
@@ -185,18 +162,19 @@ impl Figures {
         self.simulate_failure.load(Ordering::Relaxed)
     }
 
-    /// Tells whether the process is in TILT, and for how many seconds.
-    pub fn set_tilt(&self, since_secs: Option<u32>) {
-        self.tilt_since_secs.store(since_secs.map_or(-1, i64::from), Ordering::Relaxed);
-    }
-
     /// Running scripts, queued scripts.
     pub fn scripts(&self) -> (u64, u64) {
         (self.running_scripts.load(Ordering::Relaxed), self.queued_scripts.load(Ordering::Relaxed))
     }
 
-    /// Seconds since TILT began; -1 when there is none.
-    pub fn tilt_since_secs(&self) -> i64 {
-        self.tilt_since_secs.load(Ordering::Relaxed)
+    /// Whole seconds since TILT began; `None` when there is none.
+    pub fn tilt_secs(&self) -> Option<u64> {
+        let tilt = self.tilt.lock().unwrap_or_else(PoisonError::into_inner);
+        tilt.map(|(_, heard)| heard.elapsed().as_secs())
+    }
+
+    /// `sentinel_total_tilt`.
+    pub fn tilts(&self) -> u64 {
+        self.tilts.load(Ordering::Relaxed)
     }
 }
