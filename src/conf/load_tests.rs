@@ -144,8 +144,9 @@ fn wrong_generic_lines_are_refused_in_stocks_words() {
             "user bob off",
             "user 'bob': only users with full access (~* &* +@all) are supported by this release",
         ),
-        ("tls-port 5", "tls-port: TLS is not supported by this release"),
-        ("tls-replication yes", "tls-replication: TLS is not supported by this release"),
+        ("tls-auth-clients maybe", "argument(s) must be one of the following: no, yes, optional"),
+        ("vigia.tls-check-hostname yes", bad),
+        ("vigia.tls-check-hostnames maybe", "argument must be 'yes' or 'no'"),
         ("aclfile x", "aclfile: an ACL file is not supported by this release"),
         ("requirepass \"a\\nb\"", "control characters in values are not supported"),
     ];

@@ -11,3 +11,4 @@ pub mod scripts;
 pub mod server;
 pub mod signals;
 pub mod start;
+pub mod tls;

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test target uses a part of it")]
 
+pub mod certs;
 pub mod events;
 pub mod group;
 pub mod netns;
