@@ -12,4 +12,5 @@ pub mod process;
 pub mod redis_server;
 pub mod resp;
 pub mod sentinel;
+pub mod tls;
 pub mod wait;
