@@ -46,7 +46,7 @@ impl std::error::Error for TlsError {}
 /// The first error, as OpenSSL prints it: `error:05800074:x509 certificate routines::key values mismatch`.
 pub(super) fn first(stack: &ErrorStack) -> String {
     let Some(error) = stack.errors().first() else { return "unknown error".to_owned() };
-    // The width of the code differs between platforms.
+    #[allow(clippy::useless_conversion, reason = "the width of the code differs between platforms")]
     let code = u64::try_from(error.code()).unwrap_or_default();
     if code & SYSTEM != 0 {
         let errno = i32::try_from(code & !SYSTEM).unwrap_or_default();
