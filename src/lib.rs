@@ -46,7 +46,7 @@
 //! | | rule | where it is kept | how it is shown |
 //! |---|---|---|---|
 //! | S1 | per master, one vote per epoch, across crashes and failed writes | `engine::vote`, `engine::persist` | oracle `one_vote` |
-//! | S2 | one leader per master and epoch: a majority of the largest known voter set, and the quorum | `engine::election` | oracle `one_leader` |
+//! | S2 | one leader per master and epoch: a majority of the largest known voter set, and (but for `SENTINEL FAILOVER`) the quorum | `engine::election` | oracle `one_leader` |
 //! | S3 | epochs never fall, on disk or on the wire | `engine::vote`, `engine::registry` | oracle `rising_epochs` |
 //! | S4 | no automatic failover without SDOWN here, ODOWN by quorum and S2 | `engine::failover::must_stand_down` | stories `agreement` |
 //! | S5 | no ineligible promotion | `engine::select` | table test there |

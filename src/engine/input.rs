@@ -29,6 +29,14 @@ pub enum Input<'a> {
         /// The connection.
         link: LinkId,
     },
+    /// A connection could not even be tried: no descriptors, no route, a source address that is not ours. Its
+    /// [`Input::LinkDown`] follows.
+    ConnectFailed {
+        /// The connection.
+        link: LinkId,
+        /// The system's words.
+        why: &'a str,
+    },
     /// A connection could not be made, or ended. Not sent after [`super::Output::Close`].
     LinkDown {
         /// The connection.

@@ -49,6 +49,13 @@ pub enum LinkEvent {
         /// The connection.
         link: LinkId,
     },
+    /// It could not even be tried; [`LinkEvent::Down`] follows.
+    Failed {
+        /// The connection.
+        link: LinkId,
+        /// The system's words.
+        why: String,
+    },
     /// It could not be made, or ended. The last event of a link.
     Down {
         /// The connection.
@@ -76,7 +83,8 @@ impl LinkEvent {
     /// Whom it is about.
     pub fn link(&self) -> LinkId {
         match self {
-            Self::Up { link, .. } | Self::Reached { link } | Self::Down { link, .. } => *link,
+            Self::Up { link, .. } | Self::Reached { link } => *link,
+            Self::Failed { link, .. } | Self::Down { link, .. } => *link,
             Self::Reply { link, .. } | Self::Message { link, .. } => *link,
         }
     }
@@ -155,6 +163,7 @@ impl Links for TcpLinks {
             LinkEvent::Down { link, .. } => self.open.remove(link).is_some(),
             LinkEvent::Up { link, .. }
             | LinkEvent::Reached { link }
+            | LinkEvent::Failed { link, .. }
             | LinkEvent::Reply { link, .. }
             | LinkEvent::Message { link, .. } => self.open.contains_key(link),
         }

@@ -11,10 +11,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
 
 use super::LinkEvent;
-use super::connect::{Options, cause_of, open};
+use super::connect::{Options, cause_of, not_tried, open};
 use super::outbox::{Batch, Outbox};
 use super::stream::Stream;
 use crate::engine::{Addr, DownCause, LinkId};
+use crate::runtime::files::strerror;
 use crate::wire::outgoing::HELLO_CHANNEL;
 use crate::wire::{OwnedReply, ReplyDecoder};
 
@@ -39,6 +40,9 @@ pub(super) async fn run(
         }
         Err(error) => {
             tracing::trace!(link = link.0, %addr, %error, "no connection");
+            if not_tried(&error) {
+                let _ = events.send(LinkEvent::Failed { link, why: strerror(&error) }).await;
+            }
             cause_of(&error)
         }
     };

@@ -53,6 +53,7 @@ impl World {
         match event {
             LinkEvent::Up { local, .. } => format!("up {local}"),
             LinkEvent::Reached { .. } => "reached".to_owned(),
+            LinkEvent::Failed { why, .. } => format!("failed {why}"),
             LinkEvent::Down { cause, .. } => format!("down {cause:?}"),
             LinkEvent::Reply { reply, .. } => {
                 let reply = reply.as_reply();
