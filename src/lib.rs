@@ -22,12 +22,15 @@
 //!   [`engine::Engine::handle`]: one [`engine::Input`] in, all [`engine::Output`]s out, in order.
 //! - [`wire`] turns RESP bytes into typed commands and replies, and back.
 //! - [`conf`] turns the text of `sentinel.conf` into settings and state, and back.
+//! - [`acl`] knows users: rules to rights and back, and whether a command may run. The words of `user` lines
+//!   are `conf`'s; `runtime::acl` puts the two together, and the thread that saves the configuration asks it
+//!   for the lines of the moment.
 //! - [`runtime`] owns sockets, files, clocks, names and processes. It performs outputs and reports what
 //!   happened; no `if` in it looks at the state of the protocol.
 //! - [`cli`], [`demo`]: the command line and a local group to play with.
 //!
-//! Imports flow one way: `engine` <- `wire`, `conf` <- `runtime` <- `cli`, `demo`. `wire` and `conf` do
-//! not know each other. `tests/tidy.rs` enforces it.
+//! Imports flow one way: `engine` <- `wire`, `conf` <- `acl` <- `runtime` <- `cli`, `demo`. `conf` knows
+//! neither `wire` nor `acl`, nor they `conf`. `tests/tidy.rs` enforces it.
 //!
 //! # Life of a failover
 //!
@@ -137,6 +140,7 @@
 //! the machine that builds and the one that runs. Whether certificates name hosts is asked by
 //! `vigia.tls-check-hostnames`: stock starts with a directive that has a dot in its name, so the way back stays open.
 
+pub mod acl;
 pub mod cli;
 pub mod conf;
 pub mod demo;
