@@ -19,6 +19,8 @@ mod disks;
 mod episodes;
 #[path = "stories/failover.rs"]
 mod failover;
+#[path = "stories/forget.rs"]
+mod forget;
 #[path = "stories/operators.rs"]
 mod operators;
 #[path = "stories/scripts.rs"]
@@ -26,7 +28,7 @@ mod scripts;
 #[path = "stories/tilt.rs"]
 mod tilt;
 
-use vigia::engine::{MasterName, Span, Status, Time};
+use vigia::engine::{MasterName, RunId, Span, Status, Time};
 use world::{MASTER, Options, Pid, World};
 
 fn name() -> MasterName {
@@ -36,6 +38,11 @@ fn name() -> MasterName {
 /// A settled group of five with a failover-timeout of 10 s.
 fn five(seed: u64) -> World {
     World::settled(Options { sentinels: 5, quorum: 3, ..Options::seed(seed) })
+}
+
+/// The id of the sentinel called `name`.
+fn id_of(world: &World, name: &str) -> RunId {
+    world.sentinel(world.pid(name)).id.clone()
 }
 
 fn three(seed: u64) -> World {

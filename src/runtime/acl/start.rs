@@ -8,9 +8,16 @@ use super::{Acl, LOG_LENGTH, file, warn_of_first_args};
 use crate::acl::file::UsersByName;
 use crate::acl::{DEFAULT, NewUsers, RuleError, User, is_name, merge_selectors};
 use crate::conf::{Generic, UserLine};
+use crate::product::Product;
 
 const BOTH: &str = "Configuring Redis with users defined in redis.conf and at the same setting an ACL file path is invalid. This setup is very likely to lead to configuration errors and security holes, please define either an ACL file or declare users directly in your redis.conf, but not both.";
 const CRITICAL: &str = "Critical error while loading ACLs. Exiting.";
+
+/// Source: spec 01, section 2; spec 08, section 4.
+fn aborting(product: Product, errors: &impl std::fmt::Display) -> String {
+    let name = if product.is_valkey() { "Valkey" } else { "Redis" };
+    format!("Aborting {name} startup because of ACL errors: {errors}")
+}
 
 /// Makes the users that the configuration asks for.
 ///
@@ -27,8 +34,7 @@ pub fn from_config(generic: &Generic) -> Result<Acl, String> {
     let users = match &aclfile {
         Some(_) if !generic.users.is_empty() => return Err(BOTH.to_owned()),
         Some(path) => {
-            let users = file::read(path, new)
-                .map_err(|errors| format!("Aborting Redis startup because of ACL errors: {errors}"))?;
+            let users = file::read(path, new).map_err(|errors| aborting(generic.product, &errors))?;
             if generic.requirepass.is_some() {
                 tracing::warn!(
                     "requirepass is not used for clients, as there is an aclfile: give the user 'default' a password there"

@@ -13,14 +13,21 @@ use super::conn::Conn;
 use super::pubsub::Kind;
 use crate::acl::log::Entry;
 use crate::acl::{CATEGORIES, Denied, Selector, User, categories};
+use crate::product::Product;
 use crate::runtime::acl::Changed;
 use crate::runtime::files::Disk;
 use crate::wire::command::{self, AclCommand};
 use crate::wire::{Value, help};
 
-const NO_FILE: &str = "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store users in the Redis configuration.";
+const NO_FILE_REDIS: &str = "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store users in the Redis configuration.";
+const NO_FILE_VALKEY: &str = "ERR This instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a configuration file set) in order to store users in the configuration.";
 const NOT_SAVED: &str =
     "ERR There was an error trying to save the ACLs. Please check the server logs for more information";
+
+/// Source: spec 08, section 4.
+fn no_file(product: Product) -> &'static str {
+    if product.is_valkey() { NO_FILE_VALKEY } else { NO_FILE_REDIS }
+}
 
 impl Conn {
     pub(super) fn acl(&mut self, acl: AclCommand) {
@@ -110,7 +117,7 @@ impl Conn {
 
     fn load_users(&mut self) {
         let Some(path) = self.shared.settings.acl.file().map(|path| path.to_path_buf()) else {
-            return self.reply(&Value::error(NO_FILE));
+            return self.reply(&Value::error(no_file(self.shared.settings.product)));
         };
         let (shared, me) = (Arc::clone(&self.shared), self.client.id);
         self.ask_disk(move || match shared.settings.acl.load(&path) {
@@ -124,7 +131,7 @@ impl Conn {
 
     fn save_users(&mut self) {
         let Some(path) = self.shared.settings.acl.file().map(|path| path.to_path_buf()) else {
-            return self.reply(&Value::error(NO_FILE));
+            return self.reply(&Value::error(no_file(self.shared.settings.product)));
         };
         let shared = Arc::clone(&self.shared);
         self.ask_disk(move || match shared.settings.acl.save(&mut Disk, &path) {

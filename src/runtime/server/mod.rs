@@ -29,6 +29,7 @@ mod listen;
 mod output;
 mod pause;
 mod pubsub;
+mod recent;
 mod sentinel;
 mod settings;
 mod stats;

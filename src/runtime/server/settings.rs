@@ -48,6 +48,8 @@ pub struct Settings {
     pub product: Product,
     /// `extended-redis-compatibility`, default no: as `valkey-sentinel`, `HELLO` says that it is Redis.
     pub extended_redis_compatibility: bool,
+    /// What supervises the process, for `INFO`: `no` or `systemd`.
+    pub supervised: &'static str,
     /// `hz` as configured, default 10; only shown.
     pub hz: u32,
     /// Figures of `INFO` that others keep.
@@ -79,6 +81,7 @@ impl Settings {
             executable: PathBuf::new(),
             product: Product::default(),
             extended_redis_compatibility: false,
+            supervised: "no",
             hz: 10,
             figures: Arc::default(),
         }

@@ -195,6 +195,7 @@ fn server_settings(generic: &Generic, maxclients: u64, acl: Arc<Acl>) -> Setting
     settings.tcp_backlog = generic.tcp_backlog;
     settings.acl = acl;
     settings.product = generic.product;
+    settings.supervised = supervisor::supervisor_name(generic.supervised);
     let raw = |name: &str| generic.raw.get(name).and_then(|lines| lines.last()?.first());
     settings.extended_redis_compatibility =
         raw("extended-redis-compatibility").is_some_and(|word| word.eq_ignore_ascii_case("yes"));

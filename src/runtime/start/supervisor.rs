@@ -45,6 +45,12 @@ pub(super) fn is_supervised(mode: Supervised) -> bool {
     }
 }
 
+/// `process_supervised` in `INFO`: systemd counts only if it can be told, as in redis-sentinel 7.0.15.
+pub(super) fn supervisor_name(mode: Supervised) -> &'static str {
+    let told = env::var_os("NOTIFY_SOCKET").is_some_and(|socket| !socket.is_empty());
+    if told && is_supervised(mode) { "systemd" } else { "no" }
+}
+
 /// Tells systemd that clients may come.
 pub(super) fn notify_ready(mode: Supervised) {
     if !is_supervised(mode) {
