@@ -30,6 +30,7 @@ mod acl;
 mod admin;
 mod durability;
 mod events;
+mod identity;
 mod protocol;
 mod pubsub;
 mod replies;
