@@ -35,3 +35,4 @@ mod replies;
 mod scripts;
 mod startup;
 mod tilt;
+mod tls;
