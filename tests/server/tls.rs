@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -363,4 +363,41 @@ fn a_subscriber_over_tls_gets_what_is_published() {
     assert_eq!(writer.command(&monitor).unwrap().text(), "OK");
     let message = reader.read().unwrap();
     assert_eq!(message.items()[2].text(), "master m 127.0.0.1 1 quorum 1");
+}
+
+/// What `openssl s_client` sees of a connection that leaves its session behind or goes on with it.
+fn trace(setup: &Setup, option: &str) -> String {
+    let (ca, pair) = (setup.secrets.folder().join("ca.crt"), &setup.secrets.pair);
+    let mut client = Command::new("openssl");
+    client.args(["s_client", "-quiet", "-connect", &setup.address, "-tls1_2", "-CAfile"]).arg(ca);
+    client.arg("-cert").arg(&pair.cert).arg("-key").arg(&pair.key);
+    client.arg(option).arg(setup.secrets.folder().join("session"));
+    client.args(["-trace", "-ign_eof"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut client = client.spawn().expect("openssl runs");
+    client.stdin.take().unwrap().write_all(b"QUIT\r\n").unwrap();
+    let seen = String::from_utf8_lossy(&client.wait_with_output().unwrap().stdout).into_owned();
+    assert!(seen.contains("ServerHello"), "{seen}");
+    seen
+}
+
+#[test]
+fn a_session_is_resumed_if_that_is_allowed_and_not_for_longer() {
+    let secrets = Secrets::new();
+    // The certificate is sent in a full handshake only.
+    let is_resumed = |setup: &Setup| !trace(setup, "-sess_in").contains("Certificate, Length");
+    for (lines, resumed) in
+        [("", true), ("tls-session-caching no\n", false), ("tls-session-cache-timeout 0\n", false)]
+    {
+        let setup = Setup::with(Program::Vigia, Arc::clone(&secrets), lines);
+        trace(&setup, "-sess_out");
+        assert_eq!(is_resumed(&setup), resumed, "{lines}");
+    }
+    let lines = "tls-session-cache-timeout 1\nloglevel verbose\n";
+    let mut setup = Setup::with(Program::Vigia, Arc::clone(&secrets), lines);
+    trace(&setup, "-sess_out");
+    let before = setup.log().matches("sessions expire").count();
+    wait_until("the session is too old", PATIENCE, || {
+        setup.log().matches("sessions expire").count() > before
+    });
+    assert!(!is_resumed(&setup));
 }
