@@ -51,6 +51,9 @@ class World:
         self.processes = []
         # Certificates: from then on every program listens with TLS only.
         self.tls = None
+        # Vigía under the name of the original, as which it then answers.
+        self.programs = {**PROGRAMS, "as-redis": self.path("redis-sentinel")}
+        os.symlink(os.path.abspath(VIGIA), self.programs["as-redis"])
 
     def _listen(self, port):
         """Directives for a port."""
@@ -120,12 +123,12 @@ class World:
         def start(port):
             with open(self.path(name + ".conf"), "w", encoding="utf-8") as conf:
                 conf.write(f"{self._listen(port)}bind 127.0.0.1\n" + "".join(line + "\n" for line in lines))
-            return self.spawn(name, [PROGRAMS.get(program, program), self.path(name + ".conf")], **more)
+            return self.spawn(name, [self.programs.get(program, program), self.path(name + ".conf")], **more)
         return Node(self, name, *self._listening(name, start))
 
     def restart(self, node, program):
         """Starts a sentinel that has ended again, from the file that it left, maybe as the other program."""
-        process = self.spawn(node.name, [PROGRAMS[program], self.path(node.name + ".conf")])
+        process = self.spawn(node.name, [self.programs[program], self.path(node.name + ".conf")])
         node.process = process
         def answers():
             if process.poll() is not None:
