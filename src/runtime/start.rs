@@ -18,7 +18,6 @@ use crate::runtime::log::{self, Destination, Log, Threshold};
 use crate::runtime::save::{Render, Saver, save_and_log};
 
 mod load;
-mod names;
 mod outside;
 mod serving;
 mod supervisor;

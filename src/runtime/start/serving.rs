@@ -7,14 +7,17 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::outside::{Logging, Outside};
-use super::{Fatal, Formats, PidFile, executable, names, random, settle_identity, supervisor};
+use super::{Fatal, Formats, PidFile, executable, random, settle_identity, supervisor};
 use crate::conf::{Generic, Loaded};
 use crate::engine::{Engine, RunId, Time};
-use crate::runtime::driver::{COMMANDS, Clock, Driver, Inboxes, LINK_EVENTS, SAVE_RESULTS, SCRIPT_EVENTS};
+use crate::runtime::driver::{
+    COMMANDS, Clock, Driver, Inboxes, LINK_EVENTS, NAME_ANSWERS, SAVE_RESULTS, SCRIPT_EVENTS,
+};
 use crate::runtime::files::{Disk, strerror};
 use crate::runtime::handle::{EngineHandle, Views};
-use crate::runtime::link::{Options, Resolver, TcpLinks};
+use crate::runtime::link::{Options, TcpLinks};
 use crate::runtime::log::Log;
+use crate::runtime::resolver::{Resolved, Resolver};
 use crate::runtime::save::{self, Saver, Writer};
 use crate::runtime::scripts::{ScriptEvent, Scripts};
 use crate::runtime::server::{self, Hub, Settings};
@@ -39,7 +42,6 @@ pub(super) async fn serve(
     let listeners = server::bind(&settings).map_err(|error| {
         Fatal::Log(format!("{error}\nFailed listening on port {} (tcp), aborting.", settings.port))
     })?;
-    names::settle(&mut loaded.state).await;
     let mut saver = Saver::new(Disk, Formats(loaded.generic.clone()), config.clone());
     let my_id = settle_identity(&mut loaded, &mut saver)?;
     settings = Settings { my_id, config_file: config, executable: executable(), ..settings };
@@ -47,9 +49,11 @@ pub(super) async fn serve(
     let hub = Hub::new();
     let log = logging.log.clone();
     let (script_sender, scripts) = mpsc::channel(SCRIPT_EVENTS);
+    let (name_sender, names) = mpsc::channel(NAME_ANSWERS);
     let figures = Arc::clone(&settings.figures);
-    let outside = Outside { hub: hub.clone(), figures, scripts: Scripts::new(script_sender), logging };
-    let mut engine = start_engine(&loaded, saver, outside, scripts)?;
+    let (scripts_out, resolver) = (Scripts::new(script_sender), Resolver::new(name_sender));
+    let outside = Outside { hub: hub.clone(), figures, scripts: scripts_out, resolver, logging };
+    let mut engine = start_engine(&loaded, saver, outside, scripts, names)?;
     let (stop_server, server_stopped) = watch::channel(false);
     let (asked_to_stop, mut stop_asked) = mpsc::channel(STOP_QUEUE);
     let on_shutdown = move || {
@@ -90,6 +94,7 @@ fn start_engine(
     saver: Saver<Disk, Formats>,
     outside: Outside,
     scripts: mpsc::Receiver<ScriptEvent>,
+    names: mpsc::Receiver<Resolved>,
 ) -> Result<Running, Fatal> {
     let (link_sender, links) = mpsc::channel(LINK_EVENTS);
     let (asked_sender, asked) = mpsc::channel(COMMANDS);
@@ -97,7 +102,7 @@ fn start_engine(
     let (stop, stopped) = oneshot::channel();
     let writer = save::spawn(saver, saved_sender)
         .map_err(|error| Fatal::Log(format!("No thread for saving: {}", strerror(&error))))?;
-    let options = Options { source: source_addr(&loaded.generic), resolver: Arc::new(Resolver::default()) };
+    let options = Options { source: source_addr(&loaded.generic) };
     let mut seed = [0_u8; 8];
     random(&mut seed)?;
 
@@ -105,7 +110,7 @@ fn start_engine(
     let clock = Clock::start();
     let engine = Engine::new(loaded.state.clone(), u64::from_le_bytes(seed), Time(0));
     let links_out = TcpLinks::new(options, link_sender);
-    let inboxes = Inboxes { links, asked, scripts, saved };
+    let inboxes = Inboxes { links, asked, scripts, names, saved };
     let driver = Driver::new(engine, clock, inboxes, links_out, writer, views.clone(), outside);
     let task = tokio::spawn(driver.run(stopped));
     Ok(Running { handle: EngineHandle::new(asked_sender, views), stop, task })
