@@ -415,7 +415,8 @@ impl Engine {
     /// and can be asked for by clients, a moment later, and delays no other.
     pub(super) fn announce_masters(&mut self, now: Time) {
         for id in self.by_name.values().copied().collect::<Vec<_>>() {
-            let addr = self.masters.get(&id).and_then(|master| self.nodes.get(&master.node)).map(|n| n.addr.clone());
+            let addr =
+                self.masters.get(&id).and_then(|master| self.nodes.get(&master.node)).map(|n| n.addr.clone());
             match addr {
                 Some(addr) if !self.globals.announce_hostnames && self.mention(now, &addr.host) => {
                     self.park(now, &addr.host, None, Parked::Announce(id));

@@ -87,7 +87,8 @@ impl Engine {
                 self.displace(id, addr, run_id);
                 self.add_sentinel(now, id, run_id.clone(), addr.clone());
                 let moved = self.by_run_id.get(run_id).copied();
-                let moved = moved.filter(|peer| self.peers.get(peer).is_some_and(|p| !self.same(&p.addr, addr)));
+                let moved =
+                    moved.filter(|peer| self.peers.get(peer).is_some_and(|p| !self.same(&p.addr, addr)));
                 if let Some(peer) = moved {
                     self.move_sentinel(now, id, run_id, peer, addr);
                 }

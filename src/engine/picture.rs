@@ -87,7 +87,12 @@ impl Engine {
     fn replica_entry(&self, now: Time, master: &Master, id: NodeId, node: &Node) -> Entry {
         let mut fields = Fields(Vec::with_capacity(24));
         let promoted = master.failover.promoted() == Some(id);
-        fields.head(&node.name, &self.shown(&node.addr), node.run_id.as_ref(), &replica_flags(node, promoted));
+        fields.head(
+            &node.name,
+            &self.shown(&node.addr),
+            node.run_id.as_ref(),
+            &replica_flags(node, promoted),
+        );
         self.node_link(&mut fields, node);
         fields.vitals(now, &node.vitals);
         fields.age("s-down-time", now, node.sdown);
@@ -106,7 +111,9 @@ impl Engine {
     pub(super) fn sentinel_entries(&self, now: Time, id: MasterId) -> Vec<Entry> {
         let Some(master) = self.masters.get(&id) else { return Vec::new() };
         let sentinels = master.sentinels.values().filter_map(|s| Some((s, self.peers.get(&s.peer)?)));
-        sentinels.map(|(sentinel, peer)| sentinel_entry(now, master, sentinel, (peer, self.shown(&peer.addr)))).collect()
+        sentinels
+            .map(|(sentinel, peer)| sentinel_entry(now, master, sentinel, (peer, self.shown(&peer.addr))))
+            .collect()
     }
 
     fn node_link(&self, fields: &mut Fields, node: &Node) {

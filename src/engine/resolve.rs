@@ -334,7 +334,8 @@ impl Engine {
         }
         name.told = Some(now);
         let kept = name.texts().first().map(|ip| format!(": {ip} is used, its last address"));
-        let text = format!("Failed to resolve hostname '{}'{}", host.escape_debug(), kept.unwrap_or_default());
+        let text =
+            format!("Failed to resolve hostname '{}'{}", host.escape_debug(), kept.unwrap_or_default());
         self.out.push(Output::Note(Note::Text { level: Level::Warning, text }));
     }
 
@@ -512,7 +513,13 @@ impl Engine {
     }
 
     /// Whether a hello waits for a name in it.
-    pub(super) fn parks_hello(&mut self, now: Time, master: &MasterName, hosts: [&str; 2], payload: &str) -> bool {
+    pub(super) fn parks_hello(
+        &mut self,
+        now: Time,
+        master: &MasterName,
+        hosts: [&str; 2],
+        payload: &str,
+    ) -> bool {
         if self.named(master).is_none() {
             return false;
         }

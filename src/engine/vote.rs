@@ -28,8 +28,7 @@ impl Engine {
     ) {
         if self.mention(now, host) {
             let host: Arc<str> = host.into();
-            let question =
-                Parked::IsMasterDown { ticket, host: Arc::clone(&host), port, epoch, candidate };
+            let question = Parked::IsMasterDown { ticket, host: Arc::clone(&host), port, epoch, candidate };
             self.park(now, &host, None, question);
             return;
         }

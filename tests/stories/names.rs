@@ -106,7 +106,9 @@ fn field<'a>(entry: &'a Entry, name: &str) -> &'a str {
 
 /// `name ip` of each replica, in order.
 fn replicas(world: &mut World, pid: Pid) -> Vec<String> {
-    let Answer::Entries(entries) = answer(world, pid, Command::Replicas(name())) else { panic!("no entries") };
+    let Answer::Entries(entries) = answer(world, pid, Command::Replicas(name())) else {
+        panic!("no entries")
+    };
     let mut shown: Vec<String> =
         entries.iter().map(|entry| format!("{} {}", field(entry, "name"), field(entry, "ip"))).collect();
     shown.sort();
@@ -127,7 +129,10 @@ fn a_group_fails_over_by_names_and_the_old_master_returns() {
         let back = world.now;
         world.start(old);
         let done = episode::until_converged(&mut world, Span::secs(12));
-        world.expect(done.since(back) <= Span::ms(3_200), &format!("{style:?}: {} ms", done.since(back).as_ms()));
+        world.expect(
+            done.since(back) <= Span::ms(3_200),
+            &format!("{style:?}: {} ms", done.since(back).as_ms()),
+        );
         world.run_for(Span::secs(22));
         expect_no_twins(&world, &format!("{style:?} in the end"));
         let fixes = world.count_events(back, "+fix-slave-config");
@@ -241,7 +246,8 @@ fn the_last_good_answer_carries_a_failover_while_the_resolver_hangs_or_fails() {
         let back = world.now;
         world.start(old);
         let done = episode::until_converged(&mut world, Span::secs(5));
-        world.expect(done.since(back) <= Span::ms(3_500), &format!("back in {} ms", done.since(back).as_ms()));
+        world
+            .expect(done.since(back) <= Span::ms(3_500), &format!("back in {} ms", done.since(back).as_ms()));
         world.run_for(Span::secs(12));
         expect_no_twins(&world, "with last good answers");
     }
@@ -282,7 +288,8 @@ fn a_name_that_hangs_delays_no_other_master_and_no_other_command() {
     );
     world.kill(m);
     let at = world.now;
-    world.run_until("a failover", Span::ms(1_400), |world| world.event_at(s1, at, "+switch-master").is_some());
+    world
+        .run_until("a failover", Span::ms(1_400), |world| world.event_at(s1, at, "+switch-master").is_some());
     // What is saved must be a line that can be read again.
     let saved = &world.sentinel(s1).disk.durable;
     let hosts: Vec<&str> = saved.masters.iter().map(|master| &*master.addr.host).collect();
@@ -299,7 +306,8 @@ fn a_name_that_hangs_delays_no_other_master_and_no_other_command() {
 fn monitor_takes_a_name_that_can_be_resolved_now() {
     let mut world = group(1, STYLES[0], 1_000);
     let s1 = world.pid("s1");
-    let monitor = |host: &str, port| Command::Monitor { name: "y".into(), host: host.into(), port, quorum: 1 };
+    let monitor =
+        |host: &str, port| Command::Monitor { name: "y".into(), host: host.into(), port, quorum: 1 };
     let refused = |text: &str| Answer::Error(format!("ERR {text}"));
     let bad_host = "Invalid IP address or hostname specified";
     for (host, port, expected) in [
@@ -456,9 +464,13 @@ fn a_question_by_a_name_is_answered_when_the_name_is_known() {
     };
     let voted = |answer: &Answer| matches!(answer, Answer::Down { leader: Some(_), .. });
     let candidate = Some(RunId::from("c"));
-    for (host, expected) in
-        [("nobody.test", false), ("r9.test", false), ("ALIAS.test", true), ("m.test", true), ("10.0.0.1", true)]
-    {
+    for (host, expected) in [
+        ("nobody.test", false),
+        ("r9.test", false),
+        ("ALIAS.test", true),
+        ("m.test", true),
+        ("10.0.0.1", true),
+    ] {
         let answer = answer(&mut world, s1, ask(host, candidate.clone()));
         assert_eq!(voted(&answer), expected, "{host}: {answer:?}");
     }

@@ -88,7 +88,8 @@ impl World {
             return;
         }
         let bad = self.dns.unknown.contains(host) || self.dns.hanging.contains(host);
-        let found = self.dns.pid(host).filter(|_| !bad).and_then(|pid| self.procs[pid.0].addr.host.parse().ok());
+        let found =
+            self.dns.pid(host).filter(|_| !bad).and_then(|pid| self.procs[pid.0].addr.host.parse().ok());
         let ips: Vec<IpAddr> = found.into_iter().collect();
         self.tell(&format!("{} resolved {host} {ips:?}", self.name(pid)));
         self.feed(pid, Input::Resolved { host, ips: &ips });

@@ -135,7 +135,8 @@ impl World {
         let scribe = Scribe(trace.clone(), views.clone());
         let script =
             Script { rule: Box::new(rule), trace: trace.clone(), out: Vec::new(), wakeup: None, seq: Seq(0) };
-        let inboxes = Inboxes { links: link_events, asked, scripts: mpsc::channel(SCRIPT_EVENTS).1, names, saved };
+        let inboxes =
+            Inboxes { links: link_events, asked, scripts: mpsc::channel(SCRIPT_EVENTS).1, names, saved };
         let driver =
             Driver::new(script, Clock::start(), inboxes, scribe.clone(), scribe.clone(), views, scribe);
         let running = tokio::spawn(driver.run(stopped));
