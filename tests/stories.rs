@@ -23,6 +23,8 @@ mod names;
 mod operators;
 #[path = "stories/scripts.rs"]
 mod scripts;
+#[path = "stories/tilt.rs"]
+mod tilt;
 
 use vigia::engine::{MasterName, Span, Status, Time};
 use world::{MASTER, Options, Pid, World};
