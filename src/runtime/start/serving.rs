@@ -10,6 +10,7 @@ use super::outside::{Logging, Outside};
 use super::{Fatal, Formats, PidFile, executable, random, settle_identity, supervisor};
 use crate::conf::{Generic, Loaded};
 use crate::engine::{Engine, RunId, Time};
+use crate::runtime::acl::{self, Acl};
 use crate::runtime::driver::{
     COMMANDS, Clock, Driver, Inboxes, LINK_EVENTS, NAME_ANSWERS, SAVE_RESULTS, SCRIPT_EVENTS,
 };
@@ -38,11 +39,12 @@ pub(super) async fn serve(
 ) -> Result<u8, Fatal> {
     let mut signals =
         Signals::take().map_err(|error| Fatal::Log(format!("No signals: {}", strerror(&error))))?;
-    let mut settings = server_settings(&loaded.generic, maxclients);
+    let acl = Arc::new(acl::from_config(&loaded.generic).map_err(Fatal::Log)?);
+    let mut settings = server_settings(&loaded.generic, maxclients, Arc::clone(&acl));
     let listeners = server::bind(&settings).map_err(|error| {
         Fatal::Log(format!("{error}\nFailed listening on port {} (tcp), aborting.", settings.port))
     })?;
-    let mut saver = Saver::new(Disk, Formats(loaded.generic.clone()), config.clone());
+    let mut saver = Saver::new(Disk, Formats { generic: loaded.generic.clone(), acl }, config.clone());
     let my_id = settle_identity(&mut loaded, &mut saver)?;
     settings = Settings { my_id, config_file: config, executable: executable(), ..settings };
 
@@ -158,14 +160,8 @@ fn source_addr(generic: &Generic) -> Option<std::net::IpAddr> {
     parsed.ok()
 }
 
-fn server_settings(generic: &Generic, maxclients: u64) -> Settings {
+fn server_settings(generic: &Generic, maxclients: u64, acl: Arc<Acl>) -> Settings {
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-    let users = generic.users.iter().map(|user| server::User {
-        name: user.name.as_str().into(),
-        enabled: user.enabled,
-        nopass: user.nopass,
-        password_hashes: user.password_hashes.clone(),
-    });
     let mut settings = Settings::new(RunId::from(""));
     settings.port = generic.port;
     settings.bind.clone_from(&generic.bind);
@@ -174,7 +170,7 @@ fn server_settings(generic: &Generic, maxclients: u64) -> Settings {
     settings.timeout_secs = generic.timeout.into();
     settings.tcp_keepalive_secs = generic.tcp_keepalive.into();
     settings.tcp_backlog = generic.tcp_backlog;
-    settings.users = users.collect();
+    settings.acl = acl;
     let hz = generic.raw.get("hz").and_then(|lines| lines.last()?.first()?.parse().ok());
     settings.hz = hz.unwrap_or(settings.hz);
     settings.limits.pubsub_hard = size(generic.pubsub_limit.hard);
