@@ -19,6 +19,8 @@ const MAX_FILES: u32 = 20_000;
 const MAX_BYTES: usize = 64 << 20;
 /// Most errors that [`check`] collects.
 const MAX_ERRORS: usize = 100;
+/// First part of the directives that only this program has.
+const OURS: &str = "vigia.";
 /// Commands of this server that a generic `rename-command` may name.
 const COMMANDS: [&str; 15] = [
     "acl",
@@ -43,7 +45,7 @@ const COMMANDS: [&str; 15] = [
 /// # Errors
 /// The error that stock would report: the first in its order of reading.
 ///
-/// Differs: what this release cannot do (TLS) and control characters in values are refused.
+/// Differs: control characters in values are refused.
 pub fn load(input: &LoadInput<'_>, sources: &mut dyn Sources) -> Result<Loaded, ConfigError> {
     let (loaded, mut errors) = read(input, sources, 1);
     if errors.is_empty() { Ok(loaded) } else { Err(errors.swap_remove(0)) }
@@ -212,8 +214,6 @@ impl Reader<'_> {
         let mut words = values::normalise(directive, arguments)?;
         match directive.name {
             "dir" => words = vec![self.sources.change_dir(&arguments[0])?],
-            "tls-port" if words != ["0"] => return Err(unsupported("tls-port", "TLS")),
-            "tls-replication" if words == ["yes"] => return Err(unsupported("tls-replication", "TLS")),
             _ if directive.kind == Kind::ReplicaOf => {
                 self.warnings.push(format!("{name}: ignored, a sentinel replicates nothing"));
             }
@@ -228,7 +228,8 @@ impl Reader<'_> {
         if directives::IGNORED.contains(&name) && arguments.len() == 1 {
             return Ok(());
         }
-        if !name.contains('.') {
+        // A misspelt directive of ours is not the setting of a module that nobody misses.
+        if !name.contains('.') || name.starts_with(OURS) {
             return Err("Bad directive or wrong number of arguments".into());
         }
         if arguments.is_empty() {
@@ -250,15 +251,11 @@ impl Reader<'_> {
         self.generic.users = self.users;
         self.warnings.append(&mut sentinel.warnings);
         let (my_id, mut state) = sentinel.finish();
-        state.globals.port = self.generic.port;
+        state.globals.port = self.generic.hello_port();
         state.globals.log_level = self.generic.loglevel;
         state.globals.requirepass = self.generic.requirepass.as_deref().map(Into::into);
         (Loaded { my_id, state, generic: self.generic, warnings: self.warnings }, self.errors)
     }
-}
-
-fn unsupported(directive: &str, what: &str) -> String {
-    format!("{directive}: {what} is not supported by this release")
 }
 
 /// Without the blanks around it, as stock trims lines.

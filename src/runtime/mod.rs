@@ -13,3 +13,4 @@ pub mod scripts;
 pub mod server;
 pub mod signals;
 pub mod start;
+pub mod tls;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -9,6 +10,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::engine::{Addr, DownCause};
+use crate::runtime::tls::Tls;
 
 /// After this long without traffic the kernel asks whether the other side is still there. A backstop: the
 /// engine's PINGs notice a silent node much earlier.
@@ -19,6 +21,8 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 pub struct Options {
     /// `bind-source-addr`.
     pub source: Option<IpAddr>,
+    /// `tls-replication`: how TLS is spoken; `None` where it is not.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// Whose doing a failed or lost connection is.
