@@ -156,5 +156,6 @@ pub mod cli;
 pub mod conf;
 pub mod demo;
 pub mod engine;
+pub mod product;
 pub mod runtime;
 pub mod wire;

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::conf::{Generic, Loaded};
 use crate::engine::{RunId, State};
+use crate::product::{Product, VIGIA_VERSION};
 use crate::runtime::acl::Acl;
 use crate::runtime::files::{Disk, strerror};
 use crate::runtime::limits;
@@ -42,6 +43,10 @@ pub struct Launch {
     pub options: Vec<String>,
     /// More configuration comes on standard input.
     pub stdin: bool,
+    /// The program as it was called, for `INFO`; empty: find out.
+    pub program: PathBuf,
+    /// As what the process presents itself.
+    pub product: Product,
 }
 
 /// Why the process does not start. The exit code is 1.
@@ -60,7 +65,7 @@ pub fn run(launch: &Launch) -> ExitCode {
     let code = match outcome {
         Ok(code) => code,
         Err(fatal) => {
-            report(&fatal, &mut log);
+            report(&fatal, launch.product, &mut log);
             1
         }
     };
@@ -91,7 +96,7 @@ fn start(launch: &Launch, log: &mut Option<Log>) -> Result<u8, Fatal> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Fatal::Log(format!("No threads: {}", strerror(&error))))?;
     let logging = Logging { threshold, log: log.clone() };
-    let code = runtime.block_on(serving::serve(config, loaded, maxclients, logging, &pid_file));
+    let code = runtime.block_on(serving::serve(launch, config, loaded, maxclients, logging, &pid_file));
     // A lookup of a name may hang in a thread; it must not keep the process alive.
     runtime.shutdown_background();
     code
@@ -143,9 +148,17 @@ fn check_daemonize(generic: &Generic) -> Result<(), Fatal> {
 }
 
 fn say_hello(launch: &Launch, loaded: &Loaded) {
-    tracing::info!("oO0OoO0OoO0Oo Vigia is starting oO0OoO0OoO0Oo");
-    let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
-    tracing::info!("Vigia version={version}, bits=64, commit=00000000, modified=0, pid={pid}, just started");
+    let (product, pid) = (launch.product, std::process::id());
+    let (title, version) = (product.title(), product.version());
+    tracing::info!("oO0OoO0OoO0Oo {title} is starting oO0OoO0OoO0Oo");
+    tracing::info!(
+        "{title} version={version}, bits=64, commit=00000000, modified=0, pid={pid}, just started"
+    );
+    if product != Product::Vigia {
+        tracing::info!(
+            "This is Vigia {VIGIA_VERSION}, which answers as the program under whose name it was started"
+        );
+    }
     if launch.stdin {
         tracing::info!("Reading config from stdin");
     }
@@ -226,11 +239,10 @@ fn settle_identity(loaded: &mut Loaded, saver: &mut Saver<Disk, Formats>) -> Res
 }
 
 /// Source: spec 01, section 2.
-fn report(fatal: &Fatal, log: &mut Option<Log>) {
+fn report(fatal: &Fatal, product: Product, log: &mut Option<Log>) {
     match fatal {
         Fatal::Banner(text) => {
-            let version = env!("CARGO_PKG_VERSION");
-            eprintln!("\n*** FATAL CONFIG FILE ERROR (Vigia {version}) ***\n{text}");
+            eprintln!("\n*** FATAL CONFIG FILE ERROR ({}) ***\n{text}", product.in_banner());
         }
         Fatal::Log(text) => {
             if log.is_none()
@@ -247,8 +259,10 @@ fn report(fatal: &Fatal, log: &mut Option<Log>) {
 }
 
 /// The absolute path of this program, as `INFO` shows it.
-fn executable() -> PathBuf {
-    std::env::current_exe().unwrap_or_else(|_| Path::new("vigia").to_path_buf())
+/// A path is shown as it was called, links included; a name that the shell looked up is not.
+fn executable(program: &Path) -> PathBuf {
+    let called = program.components().nth(1).and_then(|_| std::path::absolute(program).ok());
+    called.or_else(|| std::env::current_exe().ok()).unwrap_or_else(|| Path::new("vigia").to_path_buf())
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ macro_rules! for_each_program {
 mod admin;
 mod durability;
 mod events;
+mod identity;
 mod protocol;
 mod pubsub;
 mod replies;

@@ -7,13 +7,10 @@ use std::time::{Duration, Instant};
 
 use crate::engine::settings::defaults;
 use crate::engine::{self, RunId, Time};
+use crate::product::Product;
 use crate::runtime::acl::Acl;
 use crate::runtime::tls::Tls;
 use crate::wire::Limits as RequestLimits;
-
-/// Version that `HELLO` and `INFO` report: the newest one that Redis and Valkey agree on, as
-/// clients compare it as `x.y.z`. Source: spec 08, sections 4 and 6.
-pub const REPORTED_VERSION: &str = "7.2.4";
 
 /// Settings of the listening side of the process.
 #[derive(Clone, Debug)]
@@ -49,6 +46,8 @@ pub struct Settings {
     pub executable: PathBuf,
     /// As what the server introduces itself.
     pub product: Product,
+    /// `extended-redis-compatibility`, default no: as `valkey-sentinel`, `HELLO` says that it is Redis.
+    pub extended_redis_compatibility: bool,
     /// `hz` as configured, default 10; only shown.
     pub hz: u32,
     /// Figures of `INFO` that others keep.
@@ -78,9 +77,20 @@ impl Settings {
             my_id,
             config_file: PathBuf::new(),
             executable: PathBuf::new(),
-            product: Product::Redis,
+            product: Product::default(),
+            extended_redis_compatibility: false,
             hz: 10,
             figures: Arc::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// As what `HELLO` and `INFO` introduce the server. Source: spec 08, section 4.
+    pub fn introduced_as(&self) -> Product {
+        match self.product {
+            Product::Valkey if self.extended_redis_compatibility => Product::Redis,
+            product @ (Product::Vigia | Product::Redis | Product::Valkey) => product,
         }
     }
 }
@@ -107,26 +117,6 @@ impl Default for Limits {
             pubsub_soft: 8 << 20,
             pubsub_soft_for: Duration::from_secs(60),
             request: RequestLimits::default(),
-        }
-    }
-}
-
-/// Name of the program that clients believe to talk to.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Product {
-    /// `redis`.
-    #[default]
-    Redis,
-    /// `valkey`.
-    Valkey,
-}
-
-impl Product {
-    /// The word in `HELLO`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Redis => "redis",
-            Self::Valkey => "valkey",
         }
     }
 }

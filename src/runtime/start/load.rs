@@ -31,6 +31,7 @@ pub(super) fn load(launch: &Launch) -> Result<Loaded, Fatal> {
         ConfigError::Other(text) => Fatal::Log(text),
     })?;
     let here = std::env::current_dir().map_err(|error| Fatal::Log(strerror(&error)))?;
+    loaded.generic.product = launch.product;
     loaded.generic.dir = Some(here.to_string_lossy().into_owned());
     Ok(loaded)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::outside::{Logging, Outside};
-use super::{Fatal, Formats, PidFile, executable, random, settle_identity, supervisor};
+use super::{Fatal, Formats, Launch, PidFile, executable, random, settle_identity, supervisor};
 use crate::conf::{Generic, Loaded};
 use crate::engine::{Engine, RunId, Time};
 use crate::runtime::acl::{self, Acl};
@@ -32,6 +32,7 @@ const STOP_QUEUE: usize = 1;
 
 /// Serves until a signal, `SHUTDOWN`, or the end of the engine. Returns the exit code.
 pub(super) async fn serve(
+    launch: &Launch,
     config: PathBuf,
     mut loaded: Loaded,
     maxclients: u64,
@@ -47,7 +48,7 @@ pub(super) async fn serve(
     let listeners = server::bind(&settings).map_err(|error| Fatal::Log(error.to_string()))?;
     let mut saver = Saver::new(Disk, Formats { generic: loaded.generic.clone(), acl }, config.clone());
     let my_id = settle_identity(&mut loaded, &mut saver)?;
-    settings = Settings { my_id, config_file: config, executable: executable(), ..settings };
+    settings = Settings { my_id, config_file: config, executable: executable(&launch.program), ..settings };
 
     let hub = Hub::new();
     let log = logging.log.clone();
@@ -195,7 +196,11 @@ fn server_settings(generic: &Generic, maxclients: u64, acl: Arc<Acl>) -> Setting
     settings.tcp_keepalive_secs = generic.tcp_keepalive.into();
     settings.tcp_backlog = generic.tcp_backlog;
     settings.acl = acl;
-    let hz = generic.raw.get("hz").and_then(|lines| lines.last()?.first()?.parse().ok());
+    settings.product = generic.product;
+    let raw = |name: &str| generic.raw.get(name).and_then(|lines| lines.last()?.first());
+    settings.extended_redis_compatibility =
+        raw("extended-redis-compatibility").is_some_and(|word| word.eq_ignore_ascii_case("yes"));
+    let hz = raw("hz").and_then(|word| word.parse().ok());
     settings.hz = hz.unwrap_or(settings.hz);
     settings.limits.pubsub_hard = size(generic.pubsub_limit.hard);
     settings.limits.pubsub_soft = size(generic.pubsub_limit.soft);
