@@ -37,3 +37,4 @@ mod replies;
 mod scripts;
 mod startup;
 mod tilt;
+mod tls;
