@@ -4,10 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::event::Kind;
+use super::event::{Kind, Note};
 use super::failover::{Election, Failover, Forced, Other};
 use super::ids::{Epoch, RunId};
 use super::instance::{Kin, Master, MasterId, NodeId, PeerId};
+use super::output::Output;
 use super::persist::Held;
 use super::schedule::Wake;
 use super::time::{Span, Time};
@@ -27,6 +28,9 @@ const QUIET: Span = Span::secs(11);
 const VAIN_PAUSE: Span = Span::secs(1);
 /// How long a forced failover waits for answers before it goes on without a majority (S8).
 const FORCED_PATIENCE: Span = Span::secs(1);
+
+/// Shorter delays of a failover are not logged.
+const WORTH_TELLING: Span = Span::secs(1);
 
 /// The majority of so many voters.
 pub(super) fn majority(voters: usize) -> usize {
@@ -107,9 +111,21 @@ impl Engine {
         let at = self.turn(now, id);
         if at > now {
             self.schedule.set(Wake::Candidacy(id), at);
+            self.tell_delay(now, id);
         } else {
             self.schedule.cancel(Wake::Candidacy(id));
             self.stand(now, id);
+        }
+    }
+
+    /// Logs once that a failover waits because of an earlier one, ours or another's.
+    fn tell_delay(&mut self, now: Time, id: MasterId) {
+        let Some(candidacy) = self.masters.get_mut(&id).map(|master| &mut master.candidacy) else { return };
+        let other = candidacy.other.as_ref().map_or(Time::default(), |other| other.until);
+        let until = candidacy.not_before.max(other);
+        if until >= now + WORTH_TELLING && until != candidacy.delay_told {
+            candidacy.delay_told = until;
+            self.out.push(Output::Note(Note::NextFailover(until.since(now))));
         }
     }
 

@@ -23,6 +23,20 @@ pub enum Input<'a> {
         /// Our end of it: announced in hellos when `announce-ip` is unset.
         local: IpAddr,
     },
+    /// The host of a connection asked for answers, and a TLS handshake with the process has begun: its time is
+    /// the other side's processor's, not the network's. Not sent where there is no handshake.
+    LinkReached {
+        /// The connection.
+        link: LinkId,
+    },
+    /// A connection could not even be tried: no descriptors, no route, a source address that is not ours. Its
+    /// [`Input::LinkDown`] follows.
+    ConnectFailed {
+        /// The connection.
+        link: LinkId,
+        /// The system's words.
+        why: &'a str,
+    },
     /// A connection could not be made, or ended. Not sent after [`super::Output::Close`].
     LinkDown {
         /// The connection.
@@ -43,6 +57,13 @@ pub enum Input<'a> {
         link: LinkId,
         /// The payload.
         payload: &'a str,
+    },
+    /// A lookup asked for by [`super::Output::Resolve`] has ended.
+    Resolved {
+        /// The name as it was asked for.
+        host: &'a str,
+        /// Its addresses in the resolver's order; none if it failed.
+        ips: &'a [IpAddr],
     },
     /// Every change up to this number is on disk.
     Persisted(Seq),

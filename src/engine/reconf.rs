@@ -7,7 +7,6 @@ use super::LinkOwner;
 use super::election::rank_of;
 use super::event::Kind;
 use super::failover::Failover;
-use super::ids::Addr;
 use super::info::Role;
 use super::instance::{Expect, Kin, MasterId, NodeId, Reconf};
 use super::output::Request;
@@ -118,15 +117,16 @@ impl Engine {
         let deadline = started + Span::from(master.settings.failover_timeout);
         let replicas: Vec<NodeId> = master.replicas.values().copied().collect();
         for replica in &replicas {
-            self.expire_sent(now, *replica);
+            self.expire_sent(now, id, *replica);
         }
         self.feed_job(now, id, &replicas);
         let open = replicas.iter().filter_map(|replica| self.nodes.get(replica));
         let open = open.filter(|node| node.reconf != Reconf::Done && node.sdown.is_none()).count();
         if now >= deadline && open > 0 {
             self.emit(id, Kind::FailoverEndForTimeout, "");
-            self.last_effort(id, &replicas);
+            let left: Vec<NodeId> = replicas.into_iter().filter(|replica| self.is_left(*replica)).collect();
             self.end_job(id);
+            self.last_effort(id, &left);
         } else if open == 0 {
             self.end_job(id);
         } else {
@@ -168,7 +168,7 @@ impl Engine {
     }
 
     fn reconfigure(&mut self, now: Time, id: MasterId, replica: NodeId) {
-        let Some(addr) = self.master_ref(id).map(|master| master.addr) else { return };
+        let Some(addr) = self.usable_master(id) else { return };
         self.send_transaction(replica, Request::SlaveOf(addr));
         if let Some(node) = self.nodes.get_mut(&replica) {
             node.reconf = Reconf::Sent(now);
@@ -177,25 +177,37 @@ impl Engine {
         self.emit_node(replica, Kind::SlaveReconfSent, "");
     }
 
-    /// A replica that did not react for 10 s is not waited for any more.
-    fn expire_sent(&mut self, now: Time, replica: NodeId) {
-        let Some(node) = self.nodes.get_mut(&replica) else { return };
-        if let Reconf::Sent(at) = node.reconf
-            && now.since(at) > self.tuning.slave_reconf_timeout
-        {
+    /// A replica that did not react for 10 s is told once more, and not waited for any more.
+    fn expire_sent(&mut self, now: Time, id: MasterId, replica: NodeId) {
+        let Some(node) = self.nodes.get(&replica) else { return };
+        let expired =
+            matches!(node.reconf, Reconf::Sent(at) if now.since(at) > self.tuning.slave_reconf_timeout);
+        if !expired {
+            return;
+        }
+        let connected = node.cmd.up().is_some();
+        self.emit_node(replica, Kind::SlaveReconfSentTimeout, "");
+        if connected {
+            self.reconfigure(now, id, replica);
+        }
+        if let Some(node) = self.nodes.get_mut(&replica) {
             node.reconf = Reconf::Done;
-            self.emit_node(replica, Kind::SlaveReconfSentTimeout, "");
         }
     }
 
+    /// Whether a replica must be told a last time when the job's time is over.
+    fn is_left(&self, replica: NodeId) -> bool {
+        let node = self.nodes.get(&replica);
+        node.is_some_and(|node| {
+            matches!(node.reconf, Reconf::None | Reconf::InProgress) && node.cmd.up().is_some()
+        })
+    }
+
     fn last_effort(&mut self, id: MasterId, replicas: &[NodeId]) {
-        let Some(addr) = self.master_ref(id).map(|master| master.addr) else { return };
+        let Some(addr) = self.usable_master(id) else { return };
         for replica in replicas {
-            let Some(node) = self.nodes.get(replica) else { continue };
-            if matches!(node.reconf, Reconf::None | Reconf::InProgress) && node.cmd.up().is_some() {
-                self.emit_node(*replica, Kind::SlaveReconfSentBe, "");
-                self.send_transaction(*replica, Request::SlaveOf(addr.clone()));
-            }
+            self.send_transaction(*replica, Request::SlaveOf(addr.clone()));
+            self.emit_node(*replica, Kind::SlaveReconfSentBe, "");
         }
     }
 
@@ -214,17 +226,15 @@ impl Engine {
 
     /// Progress of a replica that was told to follow the new master.
     pub(super) fn reconf_progress(&mut self, now: Time, id: MasterId, replica: NodeId) {
-        let Some(addr) = self.master_ref(id).map(|master| master.addr) else { return };
-        let Some(node) = self.nodes.get_mut(&replica) else { return };
-        if node.points_at(&addr) {
-            node.retired = None;
-        }
-        if matches!(node.reconf, Reconf::Sent(_)) && node.points_at(&addr) {
+        let in_line = self.nodes.get(&replica).is_some_and(|node| self.is_in_line(node));
+        let Some(node) = self.nodes.get_mut(&replica).filter(|_| in_line) else { return };
+        node.retired = None;
+        if matches!(node.reconf, Reconf::Sent(_)) {
             node.reconf = Reconf::InProgress;
             self.emit_node(replica, Kind::SlaveReconfInprog, "");
         }
         let Some(node) = self.nodes.get_mut(&replica) else { return };
-        if node.reconf == Reconf::InProgress && node.follows(&addr) {
+        if node.reconf == Reconf::InProgress && node.replica.link_up {
             node.reconf = Reconf::Done;
             self.emit_node(replica, Kind::SlaveReconfDone, "");
             self.reconf_changed(now, id);
@@ -277,9 +287,10 @@ impl Engine {
 
     /// A replica of ours follows somebody else.
     pub(super) fn correct_address(&mut self, now: Time, id: MasterId, replica: NodeId) {
-        let Some(addr) = self.master_ref(id).map(|master| master.addr) else { return };
         let Some(node) = self.nodes.get(&replica) else { return };
-        if node.points_at(&addr) || node.replica.master.is_none() || node.reconf != Reconf::None {
+        let Some(followed) = &node.replica.master else { return };
+        // What a new name stands for is not known yet.
+        if self.is_in_line(node) || self.is_pending(&followed.host) || node.reconf != Reconf::None {
             return;
         }
         if self.busy(id) || !self.may_correct(now, replica) || !self.looks_sane(now, id) {
@@ -359,7 +370,7 @@ impl Engine {
     }
 
     fn correct(&mut self, now: Time, id: MasterId, replica: NodeId, kind: Kind) {
-        let Some(addr) = self.master_ref(id).map(|master| master.addr) else { return };
+        let Some(addr) = self.usable_master(id) else { return };
         if self.is_same_process(id, replica) {
             return;
         }
@@ -367,7 +378,7 @@ impl Engine {
             node.corrected = Some(now);
         }
         self.emit_node(replica, kind, "");
-        self.send_transaction(replica, Request::SlaveOf(Addr::new(&addr.host, addr.port)));
+        self.send_transaction(replica, Request::SlaveOf(addr));
         self.info_now(now, replica);
     }
 

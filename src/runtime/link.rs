@@ -25,11 +25,10 @@ use crate::wire::OwnedReply;
 
 mod connect;
 mod outbox;
-mod resolve;
+mod stream;
 mod task;
 
 pub use connect::{Options, cause_of};
-pub use resolve::Resolver;
 
 use outbox::Outbox;
 
@@ -42,6 +41,18 @@ pub enum LinkEvent {
         link: LinkId,
         /// Our end of it.
         local: IpAddr,
+    },
+    /// The other side's host took the connection; a TLS handshake goes on.
+    Reached {
+        /// The connection.
+        link: LinkId,
+    },
+    /// It could not even be tried; [`LinkEvent::Down`] follows.
+    Failed {
+        /// The connection.
+        link: LinkId,
+        /// The system's words.
+        why: String,
     },
     /// It could not be made, or ended. The last event of a link.
     Down {
@@ -70,7 +81,8 @@ impl LinkEvent {
     /// Whom it is about.
     pub fn link(&self) -> LinkId {
         match self {
-            Self::Up { link, .. } | Self::Down { link, .. } => *link,
+            Self::Up { link, .. } | Self::Reached { link } => *link,
+            Self::Failed { link, .. } | Self::Down { link, .. } => *link,
             Self::Reply { link, .. } | Self::Message { link, .. } => *link,
         }
     }
@@ -78,7 +90,7 @@ impl LinkEvent {
 
 /// The outgoing connections as the driver sees them. None of the methods waits.
 pub trait Links {
-    /// Starts an attempt.
+    /// Starts an attempt. The host of the address is an IP.
     fn connect(&mut self, link: LinkId, addr: &Addr);
     /// Ends a connection or an attempt; what it still had to say is void.
     fn close(&mut self, link: LinkId);
@@ -147,9 +159,11 @@ impl Links for TcpLinks {
     fn accepts(&mut self, event: &LinkEvent) -> bool {
         match event {
             LinkEvent::Down { link, .. } => self.open.remove(link).is_some(),
-            LinkEvent::Up { link, .. } | LinkEvent::Reply { link, .. } | LinkEvent::Message { link, .. } => {
-                self.open.contains_key(link)
-            }
+            LinkEvent::Up { link, .. }
+            | LinkEvent::Reached { link }
+            | LinkEvent::Failed { link, .. }
+            | LinkEvent::Reply { link, .. }
+            | LinkEvent::Message { link, .. } => self.open.contains_key(link),
         }
     }
 }

@@ -60,6 +60,8 @@ pub struct Node {
     pub sync: Span,
     /// `replica-priority`.
     pub priority: u32,
+    /// `replica-announce-ip`.
+    pub announce_host: Option<std::sync::Arc<str>>,
     /// `replica-announced`.
     pub announced: bool,
     /// Answers LOADING.
@@ -95,6 +97,7 @@ impl Node {
             handshake: 0,
             sync,
             priority: 100,
+            announce_host: None,
             announced: true,
             loading: false,
             password: None,
@@ -259,7 +262,7 @@ impl World {
         count
     }
 
-    fn promote(&mut self, pid: Pid) {
+    pub(crate) fn promote(&mut self, pid: Pid) {
         if self.node(pid).role == Role::Master {
             return;
         }
@@ -279,7 +282,7 @@ impl World {
         self.sight(&Sight::Promoted { node: &name, group: &group, whole });
     }
 
-    fn follow(&mut self, pid: Pid, addr: &Addr) {
+    pub(crate) fn follow(&mut self, pid: Pid, addr: &Addr) {
         let wanted = Role::Replica(addr.clone());
         if self.node(pid).role == wanted {
             return;

@@ -9,8 +9,8 @@ use rustix::io::Errno;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::Resolver;
 use crate::engine::{Addr, DownCause};
+use crate::runtime::tls::Tls;
 
 /// After this long without traffic the kernel asks whether the other side is still there. A backstop: the
 /// engine's PINGs notice a silent node much earlier.
@@ -21,8 +21,8 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 pub struct Options {
     /// `bind-source-addr`.
     pub source: Option<IpAddr>,
-    /// Host names to addresses.
-    pub resolver: Arc<Resolver>,
+    /// `tls-replication`: how TLS is spoken; `None` where it is not.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// Whose doing a failed or lost connection is.
@@ -47,24 +47,20 @@ pub fn cause_of(error: &io::Error) -> DownCause {
     }
 }
 
-/// Connects to the first address of `addr` that answers.
+/// Whether the system did not even try: nothing was sent.
+pub(super) fn not_tried(error: &io::Error) -> bool {
+    const AT_ONCE: [Errno; 4] = [Errno::NETUNREACH, Errno::ACCESS, Errno::PERM, Errno::INVAL];
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    cause_of(error) == DownCause::Local || code.is_some_and(|code| AT_ONCE.contains(&code))
+}
+
+/// Connects to `addr`, whose host is an IP.
 ///
 /// # Errors
-/// The error of the last address tried, or of the resolver. There is no time limit: the engine restarts
-/// attempts that hang.
+/// Why that failed. There is no time limit: the engine restarts attempts that hang.
 pub(super) async fn open(addr: &Addr, options: &Options) -> io::Result<TcpStream> {
-    let ips = match addr.host.parse::<IpAddr>() {
-        Ok(ip) => vec![ip],
-        Err(_) => options.resolver.resolve(&addr.host).await?,
-    };
-    let mut last = io::Error::from(io::ErrorKind::NotFound);
-    for ip in ips {
-        match open_one(SocketAddr::new(ip, addr.port), options.source).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
+    let ip: IpAddr = addr.host.parse().map_err(|_| io::ErrorKind::NotFound)?;
+    open_one(SocketAddr::new(ip, addr.port), options.source).await
 }
 
 async fn open_one(to: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
@@ -120,6 +116,8 @@ mod tests {
         let to = "127.0.0.1:1".parse().unwrap();
         let error = open_one(to, Some("192.0.2.1".parse().unwrap())).await.unwrap_err();
         assert_eq!(cause_of(&error), DownCause::Local);
+        assert!(not_tried(&error) && not_tried(&Errno::NETUNREACH.into()));
+        assert!(!not_tried(&Errno::CONNREFUSED.into()) && !not_tried(&Errno::HOSTUNREACH.into()));
     }
 
     #[tokio::test]

@@ -9,6 +9,8 @@ use tokio::time::timeout;
 use super::*;
 use crate::engine::Reply;
 
+mod tls;
+
 const LINK: LinkId = LinkId(1);
 /// Only to end a test that would hang.
 const LONG: Duration = Duration::from_secs(30);
@@ -52,6 +54,8 @@ impl World {
         assert!(self.links.accepts(&event));
         match event {
             LinkEvent::Up { local, .. } => format!("up {local}"),
+            LinkEvent::Reached { .. } => "reached".to_owned(),
+            LinkEvent::Failed { why, .. } => format!("failed {why}"),
             LinkEvent::Down { cause, .. } => format!("down {cause:?}"),
             LinkEvent::Reply { reply, .. } => {
                 let reply = reply.as_reply();

@@ -7,17 +7,20 @@ use std::time::{Duration, Instant};
 
 use crate::engine::settings::defaults;
 use crate::engine::{self, RunId, Time};
+use crate::product::Product;
+use crate::runtime::acl::Acl;
+use crate::runtime::tls::Tls;
 use crate::wire::Limits as RequestLimits;
-
-/// Version that `HELLO` and `INFO` report: the newest one that Redis and Valkey agree on, as
-/// clients compare it as `x.y.z`. Source: spec 08, sections 4 and 6.
-pub const REPORTED_VERSION: &str = "7.2.4";
 
 /// Settings of the listening side of the process.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `port`, default 26379; 0 listens nowhere.
     pub port: u16,
+    /// `tls-port`, default 0: listens nowhere; otherwise `tls` must be there.
+    pub tls_port: u16,
+    /// How TLS is spoken.
+    pub tls: Option<Arc<Tls>>,
     /// `bind`, default `*` and `-::*`; a `-` in front means "ignore if not available".
     pub bind: Vec<String>,
     /// `protected-mode`, default no.
@@ -33,8 +36,8 @@ pub struct Settings {
     pub tcp_backlog: u32,
     /// Bounds per client.
     pub limits: Limits,
-    /// The users; one without a `default` gets stock's (`on nopass`).
-    pub users: Vec<User>,
+    /// Who may log in and do what; default is stock's `default` user alone.
+    pub acl: Arc<Acl>,
     /// `myid`: what `SENTINEL MYID` answers.
     pub my_id: RunId,
     /// Absolute path of the configuration file.
@@ -43,6 +46,8 @@ pub struct Settings {
     pub executable: PathBuf,
     /// As what the server introduces itself.
     pub product: Product,
+    /// `extended-redis-compatibility`, default no: as `valkey-sentinel`, `HELLO` says that it is Redis.
+    pub extended_redis_compatibility: bool,
     /// `hz` as configured, default 10; only shown.
     pub hz: u32,
     /// Figures of `INFO` that others keep.
@@ -50,10 +55,17 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The port that is shown where there is room for one: `port`, or `tls-port` where that is 0.
+    pub fn shown_port(&self) -> u16 {
+        if self.port == 0 { self.tls_port } else { self.port }
+    }
+
     /// The defaults for a sentinel with this identity.
     pub fn new(my_id: RunId) -> Self {
         Self {
             port: defaults::PORT,
+            tls_port: 0,
+            tls: None,
             bind: vec!["*".to_owned(), "-::*".to_owned()],
             protected_mode: false,
             maxclients: 10_000,
@@ -61,35 +73,24 @@ impl Settings {
             tcp_keepalive_secs: 300,
             tcp_backlog: 511,
             limits: Limits::default(),
-            users: vec![User::open()],
+            acl: Arc::default(),
             my_id,
             config_file: PathBuf::new(),
             executable: PathBuf::new(),
-            product: Product::Redis,
+            product: Product::default(),
+            extended_redis_compatibility: false,
             hz: 10,
             figures: Arc::default(),
         }
     }
 }
 
-/// What `SENTINEL MONITOR` does with a host name.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Names {
-    /// Refuses it: `resolve-hostnames no`, the default.
-    Refused,
-    /// Takes the IP that it stands for now: `resolve-hostnames yes`.
-    Resolved,
-    /// Takes the name, which must stand for something: `announce-hostnames yes` as well.
-    Kept,
-}
-
-impl Names {
-    /// What the settings of the sentinel ask for.
-    pub fn of(resolve_hostnames: bool, announce_hostnames: bool) -> Self {
-        match (resolve_hostnames, announce_hostnames) {
-            (false, _) => Self::Refused,
-            (true, false) => Self::Resolved,
-            (true, true) => Self::Kept,
+impl Settings {
+    /// As what `HELLO` and `INFO` introduce the server. Source: spec 08, section 4.
+    pub fn introduced_as(&self) -> Product {
+        match self.product {
+            Product::Valkey if self.extended_redis_compatibility => Product::Redis,
+            product @ (Product::Vigia | Product::Redis | Product::Valkey) => product,
         }
     }
 }
@@ -117,47 +118,6 @@ impl Default for Limits {
             pubsub_soft_for: Duration::from_secs(60),
             request: RequestLimits::default(),
         }
-    }
-}
-
-/// Name of the program that clients believe to talk to.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Product {
-    /// `redis`.
-    #[default]
-    Redis,
-    /// `valkey`.
-    Valkey,
-}
-
-impl Product {
-    /// The word in `HELLO`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Redis => "redis",
-            Self::Valkey => "valkey",
-        }
-    }
-}
-
-/// One user. Rules about commands and channels are for a later release: a user that is on may do
-/// everything.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct User {
-    /// Its name.
-    pub name: Arc<str>,
-    /// `on`.
-    pub enabled: bool,
-    /// Whether any password will do.
-    pub nopass: bool,
-    /// SHA-256 of each password.
-    pub password_hashes: Vec<[u8; 32]>,
-}
-
-impl User {
-    /// Stock's `default` user: on, without a password.
-    pub fn open() -> Self {
-        Self { name: Arc::from("default"), enabled: true, nopass: true, password_hashes: Vec::new() }
     }
 }
 
