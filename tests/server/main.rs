@@ -26,6 +26,7 @@ macro_rules! for_each_program {
     };
 }
 
+mod acl;
 mod admin;
 mod durability;
 mod events;
@@ -37,3 +38,4 @@ mod replies;
 mod scripts;
 mod startup;
 mod tilt;
+mod tls;

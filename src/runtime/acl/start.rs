@@ -13,12 +13,6 @@ use crate::product::Product;
 const BOTH: &str = "Configuring Redis with users defined in redis.conf and at the same setting an ACL file path is invalid. This setup is very likely to lead to configuration errors and security holes, please define either an ACL file or declare users directly in your redis.conf, but not both.";
 const CRITICAL: &str = "Critical error while loading ACLs. Exiting.";
 
-/// Source: spec 01, section 2; spec 08, section 4.
-fn aborting(product: Product, errors: &impl std::fmt::Display) -> String {
-    let name = if product.is_valkey() { "Valkey" } else { "Redis" };
-    format!("Aborting {name} startup because of ACL errors: {errors}")
-}
-
 /// Makes the users that the configuration asks for.
 ///
 /// # Errors
@@ -31,10 +25,12 @@ pub fn from_config(generic: &Generic) -> Result<Acl, String> {
     };
     let most = word("acllog-max-len").and_then(|most| most.parse().ok()).unwrap_or(LOG_LENGTH);
     let aclfile = word("aclfile").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let name = if generic.product == Product::Valkey { "Valkey" } else { "Redis" };
     let users = match &aclfile {
         Some(_) if !generic.users.is_empty() => return Err(BOTH.to_owned()),
         Some(path) => {
-            let users = file::read(path, new).map_err(|errors| aborting(generic.product, &errors))?;
+            let users = file::read(path, new)
+                .map_err(|errors| format!("Aborting {name} startup because of ACL errors: {errors}"))?;
             if generic.requirepass.is_some() {
                 tracing::warn!(
                     "requirepass is not used for clients, as there is an aclfile: give the user 'default' a password there"
