@@ -17,6 +17,8 @@ mod corners;
 mod detection;
 #[path = "stories/disks.rs"]
 mod disks;
+#[path = "stories/entries.rs"]
+mod entries;
 #[path = "stories/episodes.rs"]
 mod episodes;
 #[path = "stories/failover.rs"]
