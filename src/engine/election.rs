@@ -164,7 +164,8 @@ impl Engine {
         let mut at = candidacy.not_before.max(candidacy.anchor + rank_delay).max(term_of_other);
         at = at.max(self.looks_until(master.down_after()));
         if master.sentinels.is_empty() {
-            at = at.max(self.started + Span(2 * self.tuning.publish_period.0));
+            let stalled = self.stalls.within(self.started, Span::ZERO);
+            at = at.max(self.started + Span(2 * self.tuning.publish_period.0) + stalled);
         }
         let in_vain = || {
             self.connected_sentinels(id).len() + 1 < self.needed(id)
