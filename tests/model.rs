@@ -52,10 +52,10 @@ fn the_rules_keep_every_promise_in_every_interleaving() {
 #[test]
 fn every_broken_rule_is_found() {
     for mutant in Mutant::ALL {
-        let bounds = Bounds { epochs: 2, crashes: 1, failures: 1 };
         for promise in mutant.promises() {
             let wanted = HasDiscoveries::AnyOf(BTreeSet::from([*promise]));
-            let checker = Group::new(bounds, Some(mutant)).checker().finish_when(wanted).spawn_bfs().join();
+            let checker =
+                Group::new(mutant.bounds(), Some(mutant)).checker().finish_when(wanted).spawn_bfs().join();
             let path = checker.discovery(promise);
             assert!(path.is_some(), "{mutant:?} does not break `{promise}`");
             let steps = path.map_or(0, |path| path.into_actions().len());

@@ -2,7 +2,7 @@
 //!
 //! Source: DESIGN section 3 "Votes", S1 to S3, S7, S8, S10.
 
-use super::group::{FRESH, S1, S2, S3, S7, S8, S9};
+use super::group::{Bounds, FRESH, S1, S2, S3, S7, S8, S9};
 
 /// A process of the group, 1, 2 or 3; 0 is nobody.
 pub type Id = u8;
@@ -69,6 +69,23 @@ impl Mutant {
         Self::ForgetEpoch,
         Self::LeadAfterVote,
     ];
+
+    /// Bounds within which it shows, the smallest: epochs, crashes, failed writes.
+    pub fn bounds(self) -> Bounds {
+        let (epochs, crashes, failures) = match self {
+            Self::AnswerBeforeSave
+            | Self::CampaignBeforeSave
+            | Self::AnnounceBeforeSave
+            | Self::VoteTwice
+            | Self::VoteForUsedEpoch
+            | Self::ForcedAlone
+            | Self::ResetShrinks => (1, 0, 0),
+            Self::ForgetEpoch => (1, 1, 0),
+            Self::AnswerAfterFailedSave => (1, 1, 1),
+            Self::CountOtherEpochs | Self::AdoptOlder | Self::LeadAfterVote => (2, 0, 0),
+        };
+        Bounds { epochs, crashes, failures }
+    }
 
     /// The properties that it breaks.
     pub fn promises(self) -> &'static [&'static str] {
