@@ -12,6 +12,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use peak_alloc::PeakAlloc;
+use targets::Target;
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
@@ -46,7 +47,7 @@ fn every_kept_input_is_read_within_bounds() {
     println!("{} kept inputs", kept.len());
 }
 
-fn bounded(target: fn(&[u8]), data: &[u8]) {
+fn bounded(target: Target, data: &[u8]) {
     MEMORY.reset_peak_usage();
     let before = MEMORY.current_usage();
     target(data);
@@ -76,8 +77,11 @@ fn in_time(name: &str, work: impl FnOnce() + Send + 'static) {
     }
 }
 
+/// A name, who reads it, and what it is.
+type Large = (&'static str, Target, Vec<u8>);
+
 /// Inputs that are large in one way each: quadratic work shows.
-fn large() -> Vec<(&'static str, fn(&[u8]), Vec<u8>)> {
+fn large() -> Vec<Large> {
     let many = |line: &dyn Fn(usize) -> String, count: usize| -> Vec<u8> {
         (0..count).flat_map(|at| line(at).into_bytes()).collect()
     };

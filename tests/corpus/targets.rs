@@ -11,8 +11,11 @@ use vigia::engine::{glob, hello, info};
 use vigia::wire::command::parse;
 use vigia::wire::{Limits, ReplyDecoder, RequestParser};
 
+/// What is done with one input.
+pub type Target = fn(&[u8]);
+
 /// Every target by its name.
-pub const ALL: [(&str, fn(&[u8])); 9] = [
+pub const ALL: [(&str, Target); 9] = [
     ("request", request),
     ("reply", reply),
     ("hello", hello_payload),
