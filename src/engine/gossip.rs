@@ -153,11 +153,12 @@ impl Engine {
     /// After a RESET the old voter set stays the base of the majority until a majority of it was
     /// heard again, and all that live have had the time to be heard (S10).
     fn heard_again(&mut self, id: MasterId, run_id: &RunId) {
+        let now = self.now;
         let Some(master) = self.masters.get_mut(&id) else { return };
         let Some(heard) = &mut master.heard_since_reset else { return };
         heard.insert(run_id.clone());
         let again = heard.intersection(&master.voters).count() + 1;
-        let gathered = self.now.since(master.reset_at) >= GATHERING;
+        let gathered = self.stalls.observed(now, master.reset_at) >= GATHERING;
         if gathered && again >= majority(master.voters.len() + 1) {
             master.voters = master.sentinels.keys().cloned().collect();
             master.heard_since_reset = None;
@@ -341,6 +342,7 @@ impl Engine {
             .filter(|(_, s)| fresh(s.last_hello))
             .filter_map(|(id, s)| Some((id, s.config.as_ref().filter(|(_, e)| *e == master.config_epoch)?)))
             .map(|(id, (addr, _))| (id, addr))
+            .filter(|(_, addr)| !self.may_have_moved(id, addr))
             .collect();
         let Some(theirs) = claims.iter().map(|(_, addr)| *addr).find(|addr| !self.same(addr, &ours)) else {
             return;
@@ -366,6 +368,14 @@ impl Engine {
             self.emit(id, Kind::ConfigConflict, detail);
             self.reassert(now, id);
         }
+    }
+
+    /// Whether an address that nobody here has may be the master's own: with host names, a process that moved is
+    /// found by one sentinel after the other.
+    fn may_have_moved(&self, id: MasterId, addr: &Addr) -> bool {
+        let in_force = self.masters.get(&id).and_then(|master| self.nodes.get(&master.node));
+        let is_master = in_force.is_some_and(|node| self.same(&node.addr, addr));
+        self.globals.resolve_hostnames && !is_master && self.replica_at(id, addr).is_none()
     }
 
     /// The run id of the node at this address; unknown sorts last.
