@@ -50,8 +50,8 @@ impl Disk {
 impl World {
     /// Changes how a sentinel's disk behaves. A write that hung ends when the disk works again.
     pub fn set_disk(&mut self, pid: Pid, mode: DiskMode) {
-        self.tell(&format!("{} disk {mode:?}", self.name(pid)));
-        self.sight(&Sight::Cause);
+        tell!(self, "{} disk {mode:?}", self.name(pid));
+        self.sight(&Sight::Cause { at: self.now });
         let was = std::mem::replace(&mut self.sentinel_mut(pid).disk.mode, mode);
         if was == DiskMode::Hangs && mode != DiskMode::Hangs {
             let life = self.procs[pid.0].life;
@@ -111,7 +111,7 @@ impl World {
 
     fn landed(&mut self, pid: Pid, snapshot: &Snapshot) {
         self.sentinel_mut(pid).disk.durable = snapshot.state.clone();
-        let name = self.name(pid).to_owned();
+        let name = self.name_of(pid);
         self.sight(&Sight::Saved { sentinel: &name, state: &snapshot.state });
     }
 

@@ -1,6 +1,7 @@
 //! The network: TCP as the engine feels it. FIFO per connection, latency, refusals, hangs, cuts, resets.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use vigia::engine::{Addr, LinkId, Request, Span, Time};
 
@@ -29,7 +30,7 @@ pub enum Msg {
     /// A reply.
     Reply(Owned),
     /// A published message.
-    Message(String),
+    Message(Arc<str>),
     /// The sender closed.
     Eof,
 }
@@ -106,6 +107,11 @@ impl World {
         Span(self.rng.within(self.options.latency_us))
     }
 
+    /// When something that one process sends to another now begins its way.
+    fn ready(&mut self, from: Pid, to: Pid) -> Time {
+        self.weather.ready(self.now, &mut self.rng, from, to)
+    }
+
     /// Opens a connection.
     pub(crate) fn connect(&mut self, client: Pid, link: LinkId, addr: &Addr) -> ConnId {
         self.next_conn += 1;
@@ -125,7 +131,8 @@ impl World {
             to_client: Stream::default(),
         };
         self.conns.insert(id, conn);
-        let at = self.now + self.latency();
+        let ready = server.map_or(self.now, |server| self.ready(client, server));
+        let at = ready + self.latency();
         self.queue.push(at, Plan::Syn { conn: id, attempt: 0 });
         id
     }
@@ -140,7 +147,7 @@ impl World {
             self.retry_syn(id, attempt);
             return;
         };
-        let at = self.now + self.latency();
+        let at = self.ready(server, client) + self.latency();
         let (alive, life) = (self.procs[server.0].alive, self.procs[server.0].life);
         if alive {
             let conn = self.conns.get_mut(&id).expect("present");
@@ -229,9 +236,18 @@ impl World {
     /// Sends something over a connection.
     pub(crate) fn transmit(&mut self, id: ConnId, way: Way, msg: Msg) {
         let latency = self.latency();
+        let Some(conn) = self.conns.get(&id) else { return };
+        let ready = match (way, conn.server) {
+            (Way::Up, Some(server)) => self.ready(conn.client, server),
+            (Way::Down, Some(server)) => {
+                let (client, busy) = (conn.client, self.busy_until(server));
+                self.ready(server, client).max(busy)
+            }
+            (_, None) => self.now,
+        };
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let stream = conn.stream(way);
-        let at = (self.now + latency).max(stream.last);
+        let at = (ready + latency).max(stream.last);
         stream.last = at;
         stream.queue.push_back((at, msg));
         if stream.queue.len() == 1 {

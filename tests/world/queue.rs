@@ -30,6 +30,8 @@ pub enum Plan {
     Loaded { pid: Pid, life: u32 },
     /// The timer of a modelled stock sentinel.
     StockTick { pid: Pid, life: u32 },
+    /// A process that paused goes on.
+    Continue { pid: Pid, life: u32 },
 }
 
 /// The plan.

@@ -360,7 +360,7 @@ impl World {
         stock.candidacy = None;
         let line = format!("+switch-master {MASTER} {} {} {} {}", old.host, old.port, addr.host, addr.port);
         stock.events.push((now, line.clone()));
-        self.tell(&format!("{} EVENT {line}", self.name(pid)));
+        tell!(self, "{} EVENT {line}", self.name(pid));
     }
 
     fn stock_serves(&mut self, pid: Pid, request: &Request) -> Owned {

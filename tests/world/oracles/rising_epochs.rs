@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Hello, Oracle, Sight};
+use super::{Oracle, Sight};
 
 /// Highest epoch seen per sentinel and place.
 #[derive(Debug, Default)]
@@ -24,9 +24,17 @@ impl RisingEpochs {
 }
 
 impl Oracle for RisingEpochs {
+    fn rule(&self) -> &'static str {
+        "S3"
+    }
+
+    fn holds_with_stock(&self) -> bool {
+        true
+    }
+
     fn see(&mut self, sight: &Sight) -> Result<(), String> {
         match *sight {
-            Sight::Started { sentinel } => {
+            Sight::Started { sentinel, .. } => {
                 self.seen.retain(|(name, place), _| name != sentinel || place.starts_with("saved"));
                 Ok(())
             }
@@ -39,20 +47,14 @@ impl Oracle for RisingEpochs {
                 }
                 Ok(())
             }
-            Sight::Hello { sentinel, payload } => {
-                let hello = Hello::read(payload)?;
+            Sight::Hello { sentinel, hello } => {
                 self.rise(sentinel, "current-epoch in hellos".to_owned(), hello.current_epoch)?;
                 self.rise(sentinel, format!("config-epoch of {}", hello.master), hello.config_epoch)
             }
             Sight::View { sentinel, view } => {
                 self.rise(sentinel, format!("config-epoch of {}", view.name), view.config_epoch.0)
             }
-            Sight::Vote { .. }
-            | Sight::Elected { .. }
-            | Sight::Campaign { .. }
-            | Sight::Promoted { .. }
-            | Sight::Demoted { .. }
-            | Sight::Cause => Ok(()),
+            _ => Ok(()),
         }
     }
 }
@@ -63,12 +65,12 @@ fn a_falling_epoch_is_caught() {
     let mut oracle = RisingEpochs::default();
     let (high, low) = (samples::state(3, 2, None, "10.0.0.1"), samples::state(2, 2, None, "10.0.0.1"));
     assert!(oracle.see(&Sight::Saved { sentinel: "s1", state: &high }).is_ok());
-    assert!(oracle.see(&Sight::Started { sentinel: "s1" }).is_ok());
+    assert!(oracle.see(&Sight::Started { sentinel: "s1", at: vigia::engine::Time(0) }).is_ok());
     assert!(oracle.see(&Sight::Saved { sentinel: "s1", state: &low }).is_err());
 
     let (new, old) = (samples::hello(5, 4, "10.0.0.1"), samples::hello(5, 3, "10.0.0.1"));
-    assert!(oracle.see(&Sight::Hello { sentinel: "s1", payload: &new }).is_ok());
-    assert!(oracle.see(&Sight::Hello { sentinel: "s1", payload: &old }).is_err());
+    assert!(oracle.see(&Sight::Hello { sentinel: "s1", hello: &new }).is_ok());
+    assert!(oracle.see(&Sight::Hello { sentinel: "s1", hello: &old }).is_err());
     let view = samples::view(1, "10.0.0.1");
     assert!(oracle.see(&Sight::View { sentinel: "s1", view: &view }).is_err());
 }

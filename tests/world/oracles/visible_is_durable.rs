@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use vigia::engine::{Addr, MasterName, State};
 
-use super::{Hello, Oracle, Sight};
+use super::{Oracle, Sight};
 
 /// The disks, and the highest that any of them held.
 #[derive(Debug, Default)]
@@ -52,6 +52,14 @@ impl VisibleIsDurable {
 }
 
 impl Oracle for VisibleIsDurable {
+    fn rule(&self) -> &'static str {
+        "S7"
+    }
+
+    fn holds_with_stock(&self) -> bool {
+        true
+    }
+
     fn see(&mut self, sight: &Sight) -> Result<(), String> {
         match *sight {
             Sight::Saved { sentinel, state } => {
@@ -66,8 +74,7 @@ impl Oracle for VisibleIsDurable {
                 }
                 Ok(())
             }
-            Sight::Hello { sentinel, payload } => {
-                let hello = Hello::read(payload)?;
+            Sight::Hello { sentinel, hello } => {
                 if hello.current_epoch > self.current {
                     return Err(format!(
                         "S7: {sentinel} shows epoch {}; no disk holds it",
@@ -79,11 +86,7 @@ impl Oracle for VisibleIsDurable {
             Sight::View { sentinel, view } => {
                 self.config(sentinel, &view.name, view.config_epoch.0, &view.addr)
             }
-            Sight::Started { .. }
-            | Sight::Elected { .. }
-            | Sight::Promoted { .. }
-            | Sight::Demoted { .. }
-            | Sight::Cause => Ok(()),
+            _ => Ok(()),
         }
     }
 }
@@ -111,11 +114,11 @@ fn showing_what_is_not_on_disk_is_caught() {
         (3, 3, "10.0.0.1", false),
         (3, 2, "10.0.0.2", false),
     ] {
-        let payload = samples::hello(current, config, host);
+        let hello = samples::hello(current, config, host);
         assert_eq!(
-            oracle.see(&Sight::Hello { sentinel: "s2", payload: &payload }).is_ok(),
+            oracle.see(&Sight::Hello { sentinel: "s2", hello: &hello }).is_ok(),
             good,
-            "{payload}"
+            "{hello:?}"
         );
     }
     assert!(oracle.see(&Sight::View { sentinel: "s1", view: &samples::view(3, "10.0.0.1") }).is_err());

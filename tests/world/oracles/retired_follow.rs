@@ -1,0 +1,24 @@
+//! L2: a node that was master and is no more comes back as a replica, without a hand: there is no second
+//! master. Source: DESIGN, section 4.
+
+use vigia::engine::MasterName;
+
+use super::super::World;
+use super::super::node::Role;
+use super::converged;
+
+/// Whether the group has one master.
+///
+/// # Errors
+/// Which node is a second one.
+pub fn check(world: &World, group: &MasterName) -> Result<(), String> {
+    let Ok(Some(addr)) = converged::agreed(world, group) else { return Ok(()) };
+    for pid in world.nodes_of(group) {
+        let proc = &world.procs[pid.0];
+        let runs = proc.alive && !proc.stopped;
+        if runs && proc.addr != addr && world.node(pid).role == Role::Master {
+            return Err(format!("L2: {group}: {} is a second master beside {addr}", proc.name));
+        }
+    }
+    Ok(())
+}
