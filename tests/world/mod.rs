@@ -42,7 +42,7 @@ use std::sync::Arc;
 use vigia::engine::{Addr, Answer, Command, Input, MasterName, MasterView, Output, Request, Span, Ticket, Time};
 
 use clock::Clock;
-use net::{Conn, ConnId};
+use net::{ConnId, Conns};
 use node::Node;
 use oracles::{Oracles, Sight};
 use queue::{Plan, Queue};
@@ -135,8 +135,7 @@ pub struct World {
     /// Promotions that took place: when and which node.
     pub promotions: Vec<(Time, Pid)>,
     queue: Queue,
-    conns: BTreeMap<ConnId, Conn>,
-    next_conn: u64,
+    conns: Conns,
     next_ticket: u64,
     cuts: BTreeSet<(Pid, Pid)>,
     answers: BTreeMap<Ticket, Answer>,
@@ -314,6 +313,16 @@ impl World {
     /// Every data node of a group.
     pub fn nodes_of(&self, group: &MasterName) -> Vec<Pid> {
         self.pids(|proc| matches!(&proc.body, Body::Node(node) if node.group == *group))
+    }
+
+    /// Whether some running sentinel knows this data node; one that all have forgotten by RESET or REMOVE
+    /// while it was away is a stranger, which nobody repairs.
+    pub fn is_known(&self, pid: Pid) -> bool {
+        let addr = &self.procs[pid.0].addr;
+        self.live_sentinels().into_iter().any(|sentinel| {
+            let masters = self.sentinel(sentinel).engine.snapshot().state.masters;
+            masters.iter().any(|master| master.addr == *addr || master.replicas.contains(addr))
+        })
     }
 
     /// Every data node.

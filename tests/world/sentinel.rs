@@ -101,7 +101,8 @@ impl World {
     /// Runs a new engine for the first time.
     pub(crate) fn started(&mut self, pid: Pid) {
         let (name, state) = (self.name_of(pid), self.sentinel(pid).disk.durable.clone());
-        self.sight(&Sight::Started { sentinel: &name, at: self.now });
+        let local = self.procs[pid.0].clock.local(self.now);
+        self.sight(&Sight::Started { sentinel: &name, at: self.now, local });
         self.sight(&Sight::Saved { sentinel: &name, state: &state });
         self.feed(pid, Input::Tick);
     }
@@ -336,7 +337,8 @@ impl World {
         let name = self.name_of(pid);
         tell!(self, "{name} EVENT {event}");
         let now = self.now;
-        self.sight(&Sight::Event { sentinel: &name, at: now, event: &event });
+        let local = self.procs[pid.0].clock.local(now);
+        self.sight(&Sight::Event { sentinel: &name, at: now, local, event: &event });
         let sentinel = self.sentinel_mut(pid);
         sentinel.events.push((now, event.clone()));
         let master = master_name(&event);

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use vigia::engine::settings::{Globals, MasterSettings};
 use vigia::engine::{Addr, Epoch, MasterName, MasterState, Millis, RunId, Span, State, Time};
 
+use super::net::Conns;
 use super::node::{Node, Role};
 use super::oracles::Oracles;
 use super::queue::{Plan, Queue};
@@ -101,8 +102,7 @@ impl World {
             last_stall_end: Time(0),
             promotions: Vec::new(),
             queue,
-            conns: BTreeMap::new(),
-            next_conn: 0,
+            conns: Conns::default(),
             next_ticket: 0,
             cuts: std::collections::BTreeSet::new(),
             answers: BTreeMap::new(),

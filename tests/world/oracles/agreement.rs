@@ -23,9 +23,11 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    fn started(&mut self, sentinel: &str) {
-        // A new process sees nothing down yet; when its last life ended is not known here.
-        self.down.retain(|(_, who), until| who != sentinel || until.is_some());
+    fn started(&mut self, sentinel: &str, at: Time) {
+        // A new process sees nothing down yet, but what its last life answered may still count.
+        for (_, until) in self.down.iter_mut().filter(|((_, who), _)| who == sentinel) {
+            until.get_or_insert(at);
+        }
         self.ordered.retain(|(_, who)| who != sentinel);
     }
 
@@ -61,7 +63,7 @@ impl Oracle for Agreement {
 
     fn see(&mut self, sight: &Sight) -> Result<(), String> {
         match *sight {
-            Sight::Started { sentinel, .. } => self.started(sentinel),
+            Sight::Started { sentinel, at, .. } => self.started(sentinel, at),
             Sight::Saved { sentinel, state } => self.saved(sentinel, state),
             Sight::Ordered { sentinel, master } => {
                 self.ordered.insert((master.clone(), sentinel.to_owned()));
@@ -109,11 +111,11 @@ mod tests {
         assert!(oracle.see(&Sight::Saved { sentinel: "s1", state: &state }).is_ok());
         assert!(oracle.see(&leads).is_err(), "not down here");
         let (down, up) = (event(Kind::Sdown), event(Kind::SdownEnd));
-        assert!(oracle.see(&Sight::Event { sentinel: "s1", at: Time(1), event: &down }).is_ok());
+        assert!(oracle.see(&Sight::Event { sentinel: "s1", at: Time(1), local: Time(1), event: &down }).is_ok());
         assert!(oracle.see(&leads).is_err(), "alone");
-        assert!(oracle.see(&Sight::Event { sentinel: "s2", at: Time(2), event: &down }).is_ok());
+        assert!(oracle.see(&Sight::Event { sentinel: "s2", at: Time(2), local: Time(2), event: &down }).is_ok());
         assert!(oracle.see(&leads).is_ok());
-        assert!(oracle.see(&Sight::Event { sentinel: "s2", at: Time(3), event: &up }).is_ok());
+        assert!(oracle.see(&Sight::Event { sentinel: "s2", at: Time(3), local: Time(3), event: &up }).is_ok());
         assert!(oracle.see(&leads).is_ok(), "it was down a moment ago");
         let late = Time(16_000_000);
         let leads = Sight::Elected { sentinel: "s1", at: late, master: &master, epoch: 1, forced: false };

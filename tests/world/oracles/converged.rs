@@ -52,8 +52,10 @@ fn replicas_follow(world: &World, group: &MasterName, addr: &Addr) -> Result<(),
         let is_master = proc.addr == *addr;
         match &world.node(pid).role {
             Role::Replica(_) if is_master => return Err(format!("{name} should be master")),
-            Role::Replica(of) if of != addr => return Err(format!("{name} follows {of}")),
-            Role::Replica(_) if !matches!(world.node(pid).link, ReplLink::Up { .. }) => {
+            Role::Replica(of) if of != addr && world.is_known(pid) => {
+                return Err(format!("{name} follows {of}"));
+            }
+            Role::Replica(of) if of == addr && !matches!(world.node(pid).link, ReplLink::Up { .. }) => {
                 return Err(format!("{name} is not linked to its master"));
             }
             // A second master is the business of L2.

@@ -28,6 +28,8 @@ pub enum Sight<'a> {
         sentinel: &'a str,
         /// When.
         at: Time,
+        /// The same on its own clock.
+        local: Time,
     },
     /// A state is on disk.
     Saved {
@@ -107,6 +109,8 @@ pub enum Sight<'a> {
         sentinel: &'a str,
         /// When.
         at: Time,
+        /// The same on its own clock.
+        local: Time,
         /// What it says.
         event: &'a Event,
     },

@@ -104,7 +104,7 @@ mod tests {
         let (name, addr) = (MasterName::from("m"), Addr::new("10.0.0.1", 6379));
         let subject = Subject::Master(MasterRef { name, addr });
         let event = Event { kind, subject, detail: String::new() };
-        let sight = Sight::Event { sentinel: "s1", at: Time(at), event: &event };
+        let sight = Sight::Event { sentinel: "s1", at: Time(at), local: Time(at), event: &event };
         assert!(oracle.see(&sight).is_ok());
     }
 

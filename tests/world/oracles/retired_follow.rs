@@ -16,7 +16,8 @@ pub fn check(world: &World, group: &MasterName) -> Result<(), String> {
     for pid in world.nodes_of(group) {
         let proc = &world.procs[pid.0];
         let runs = proc.alive && !proc.stopped;
-        if runs && proc.addr != addr && world.node(pid).role == Role::Master {
+        let second = runs && proc.addr != addr && world.node(pid).role == Role::Master;
+        if second && world.is_known(pid) {
             return Err(format!("L2: {group}: {} is a second master beside {addr}", proc.name));
         }
     }

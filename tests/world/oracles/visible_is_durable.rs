@@ -21,7 +21,10 @@ impl VisibleIsDurable {
         self.current = self.current.max(state.current_epoch.0);
         for master in &state.masters {
             let key = (master.name.clone(), master.config_epoch.0);
-            self.configs.entry(key).or_default().push(master.addr.clone());
+            let addrs = self.configs.entry(key).or_default();
+            if !addrs.contains(&master.addr) {
+                addrs.push(master.addr.clone());
+            }
         }
         self.disks.insert(sentinel.to_owned(), state.clone());
     }

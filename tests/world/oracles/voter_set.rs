@@ -76,8 +76,8 @@ impl Oracle for VoterSet {
 
     fn see(&mut self, sight: &Sight) -> Result<(), String> {
         match *sight {
-            Sight::Started { sentinel, at } => {
-                self.started.insert(sentinel.to_owned(), at);
+            Sight::Started { sentinel, local, .. } => {
+                self.started.insert(sentinel.to_owned(), local);
                 self.ordered.retain(|(who, _)| who != sentinel);
                 // What was heard since a RESET is not kept.
                 self.reset.retain(|(who, _)| who != sentinel);
@@ -93,9 +93,9 @@ impl Oracle for VoterSet {
             Sight::Ordered { sentinel, master } => {
                 self.ordered.insert((sentinel.to_owned(), master.clone()));
             }
-            Sight::Event { sentinel, at, event, .. } => {
+            Sight::Event { sentinel, local, event, .. } => {
                 if let (Kind::TryFailover, Subject::Master(master)) = (event.kind, &event.subject) {
-                    return self.stands(sentinel, &master.name, at);
+                    return self.stands(sentinel, &master.name, local);
                 }
             }
             _ => {}
@@ -139,12 +139,12 @@ mod tests {
         let (name, addr) = (MasterName::from("m"), Addr::new("10.0.0.1", 6379));
         let subject = Subject::Master(MasterRef { name, addr });
         let event = Event { kind: Kind::TryFailover, subject, detail: String::new() };
-        let stands = |at| Sight::Event { sentinel: "s1", at, event: &event };
-        assert!(oracle.see(&Sight::Started { sentinel: "s1", at: Time(0) }).is_ok());
+        let stands = |at| Sight::Event { sentinel: "s1", at, local: at, event: &event };
+        assert!(oracle.see(&Sight::Started { sentinel: "s1", at: Time(0), local: Time(0) }).is_ok());
         assert!(oracle.see(&stands(Time(3_000_000))).is_err());
         assert!(oracle.see(&stands(Time(4_000_000))).is_ok());
         assert!(saved(&mut oracle, &["a"]).is_ok());
-        assert!(oracle.see(&Sight::Started { sentinel: "s1", at: Time(9_000_000) }).is_ok());
+        assert!(oracle.see(&Sight::Started { sentinel: "s1", at: Time(0), local: Time(9_000_000) }).is_ok());
         assert!(oracle.see(&stands(Time(9_000_001))).is_ok());
     }
 }

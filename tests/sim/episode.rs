@@ -1,0 +1,108 @@
+//! One episode: faults under the oracles of safety, repair, and then liveness within the stated bound.
+
+use vigia::engine::Span;
+
+use crate::draw::{self, Episode};
+use crate::tally::Tally;
+use crate::world::{Pid, World, episode};
+use crate::{faults, operators};
+
+/// L1 among Vigía: two seconds after the last repair, plus what replication itself may take: its own retry
+/// once a second, and the handshakes.
+const BOUND: Span = Span::ms(2_000 + 1_200);
+
+/// L1 in a group with stock peers.
+const BOUND_MIXED: Span = Span::secs(25);
+
+/// What an episode left behind.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// What it held.
+    pub(crate) tally: Tally,
+    /// Lines and hash of its trace.
+    pub(crate) fingerprint: (u64, u64),
+}
+
+/// Runs the episode of a seed, with all oracles but `without`.
+///
+/// # Panics
+/// When an oracle is violated; the message begins with the rule.
+pub(crate) fn run(seed: u64, trace: bool, without: Option<&str>) -> Outcome {
+    let mut drawn = draw::episode(seed);
+    drawn.world.trace = trace;
+    let mut world = begin(&drawn, without);
+    for _ in 0..drawn.faults {
+        faults::strike(&mut world, &drawn.menu);
+        let pause = world.rng.below(drawn.pause * 10 * world.options.down_after_ms);
+        world.run_for(Span(pause));
+    }
+    repair(&mut world);
+    let took = converge(&mut world, without);
+    world.run_for(Span::ms(500));
+    check(&world, without).unwrap_or_else(|why| world.fail(&format!("{why} (again)")));
+    Outcome {
+        tally: Tally::of(&world, drawn.faults, took.as_ms()),
+        fingerprint: world.trace.fingerprint(),
+    }
+}
+
+fn begin(drawn: &Episode, without: Option<&str>) -> World {
+    let mut world = if drawn.world.acquainted {
+        World::group(drawn.world.clone())
+    } else {
+        World::settled(drawn.world.clone())
+    };
+    if let Some(rule) = without {
+        world.oracles.without(rule);
+    }
+    let sentinels = world.sentinels();
+    for (pid, ppm) in sentinels.into_iter().zip(&drawn.drift) {
+        world.drift(pid, *ppm);
+    }
+    let warm = Span::ms(200 + world.options.down_after_ms / 4);
+    world.run_for(warm);
+    world
+}
+
+/// Ends every fault, and puts back what operators took away.
+fn repair(world: &mut World) {
+    for pid in world.nodes() {
+        faults::mend(world, pid);
+    }
+    for pid in world.sentinels() {
+        world.sentinel_mut(pid).crash_after = None;
+    }
+    world.calm();
+    episode::repair(world);
+    operators::monitor_again(world);
+}
+
+/// Runs until all is well; how long that took.
+fn converge(world: &mut World, without: Option<&str>) -> Span {
+    let healed = world.now;
+    let bound = if world.options.stock > 0 { BOUND_MIXED } else { BOUND };
+    while let Err(why) = check(world, without) {
+        // A connection that came out of TCP's own back-off only now counts as healed now.
+        let since = healed.max(world.last_stall_end);
+        if world.now.since(since) > bound {
+            let late = world.now.since(healed).as_ms();
+            world.fail(&format!("{why} ({late} ms after the last repair)"));
+        }
+        world.run_for(Span::ms(10));
+    }
+    world.now.since(healed)
+}
+
+fn check(world: &World, without: Option<&str>) -> Result<(), String> {
+    match episode::converged(world) {
+        Err(why) if without.is_none_or(|rule| !why.starts_with(rule)) => Err(why),
+        Err(_) | Ok(()) => Ok(()),
+    }
+}
+
+/// The node that is master of a group, as far as the world knows.
+pub(crate) fn master_of(world: &World, group: usize) -> Pid {
+    let nodes = world.nodes_of(&world.masters[group]);
+    let is_master = |pid: &&Pid| world.node(**pid).role == crate::world::node::Role::Master;
+    *nodes.iter().find(is_master).unwrap_or(&nodes[0])
+}
