@@ -198,7 +198,19 @@ impl Engine {
         let epoch = candidate_epoch.unwrap_or(self.durable_epoch);
         let candidate = candidate_epoch.map(|_| self.globals.my_id.clone());
         let expect = Expect::Down { master: id, addr: addr.clone(), candidate_epoch };
+        let addr = self.address_held_by(id, peer).filter(|_| candidate.is_some()).unwrap_or(addr);
         self.send(LinkOwner::Peer(peer), Request::AskDown { addr, epoch, candidate }, expect);
+    }
+
+    /// Where a peer that holds another configuration of our epoch has the master. A sentinel knows masters
+    /// by their addresses in this request, so its vote about a tie must be asked for with its own (S8).
+    fn address_held_by(&self, id: MasterId, peer: PeerId) -> Option<Addr> {
+        let master = self.masters.get(&id)?;
+        if !master.candidacy.reassert {
+            return None;
+        }
+        let (addr, epoch) = master.sentinels.get(&self.peers.get(&peer)?.run_id)?.config.clone()?;
+        (epoch == master.config_epoch).then_some(addr)
     }
 
     /// The answer of another sentinel: array of integer, bulk, integer; anything else is ignored. One

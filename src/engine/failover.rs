@@ -98,6 +98,8 @@ pub(super) struct Candidacy {
     pub(super) last_place: bool,
     pub(super) forced: Option<Forced>,
     pub(super) reassert: bool,
+    /// After a lost election for it, not again before.
+    pub(super) reassert_from: Time,
 }
 
 impl Candidacy {

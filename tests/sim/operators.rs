@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use vigia::engine::{Command, MasterName, Span};
+use vigia::engine::{Command, MasterName, Span, Time};
 
 use crate::world::{Pid, World};
 
@@ -28,9 +28,15 @@ pub(crate) fn failover(world: &mut World, group: usize) {
     }
 }
 
-/// SENTINEL RESET *.
+/// SENTINEL RESET *. While something is cut off, one sentinel and once only: sentinels that forget each other
+/// on both sides of a cut, and watch different nodes, have no place left where they could meet again.
 pub(crate) fn reset(world: &mut World) {
-    for pid in some(world) {
+    let mut chosen = some(world);
+    if !world.is_whole() {
+        let again = world.count_events(Time(0), "+reset-master") > 0;
+        chosen.truncate(usize::from(!again));
+    }
+    for pid in chosen {
         world.command(pid, Command::Reset("*".into()));
     }
 }

@@ -36,6 +36,8 @@ pub(crate) struct Tally {
     pub(crate) ties: u64,
     /// Nodes promoted.
     pub(crate) promotions: u64,
+    /// Worlds that took longer than L1's bound among Vigía, as stock peers and forgetful orders may make them.
+    pub(crate) patient: u64,
     /// Virtual time, in milliseconds.
     pub(crate) virtual_ms: u64,
     /// Virtual time from the last repair until everything was well, in milliseconds: the sum.
@@ -54,6 +56,7 @@ impl Tally {
             lost_saves: world.sentinels().iter().map(|pid| world.sentinel(*pid).disk.lost).sum(),
             promotions: world.promotions.len() as u64,
             virtual_ms: world.now.since(Time(0)).as_ms(),
+            patient: u64::from(repair_ms > 3_200),
             repair_ms,
             longest_repair_ms: repair_ms,
             ..Self::default()
@@ -120,6 +123,7 @@ impl AddAssign for Tally {
         self.takeovers += other.takeovers;
         self.ties += other.ties;
         self.promotions += other.promotions;
+        self.patient += other.patient;
         self.virtual_ms += other.virtual_ms;
         self.repair_ms += other.repair_ms;
         self.longest_repair_ms = self.longest_repair_ms.max(other.longest_repair_ms);
@@ -142,6 +146,7 @@ impl fmt::Display for Tally {
         line("takeovers", self.takeovers)?;
         line("ties settled", self.ties)?;
         line("promotions", self.promotions)?;
+        line("worlds well again after more than 3.2 s", self.patient)?;
         line("virtual ms per world", self.virtual_ms / worlds)?;
         line("ms until all was well again: mean", self.repair_ms / worlds)?;
         line("ms until all was well again: longest", self.longest_repair_ms)
