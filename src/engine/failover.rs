@@ -476,9 +476,14 @@ impl Engine {
             | Failover::Send { .. }
             | Failover::Announcing { .. } => None,
         };
+        let (config_epoch, in_force) = (master.config_epoch, master.node);
         self.abort(now, id, Kind::AbortSlaveTimeout, "");
-        if let Some(node) = sent_to {
-            self.replace_link(now, LinkOwner::NodeCommand(node));
+        let Some(sent_to) = sent_to else { return };
+        self.replace_link(now, LinkOwner::NodeCommand(sent_to));
+        // The master is back: what was promoted in vain may be turned back as one that was retired.
+        let is_back = self.nodes.get(&in_force).is_some_and(|node| node.sdown.is_none());
+        if let Some(node) = self.nodes.get_mut(&sent_to).filter(|_| is_back && sent_to != in_force) {
+            node.retired = Some(config_epoch);
         }
     }
 

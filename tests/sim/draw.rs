@@ -36,7 +36,11 @@ fn world(seed: u64, rng: &mut Rng) -> Options {
     let total = *rng.pick(&[3, 3, 3, 3, 4, 5, 5, 6, 7]);
     let stock = if rng.one_in(8) { rng.within((1, total as u64 - 1)) as usize } else { 0 };
     let masters = *rng.pick(&[1, 1, 1, 1, 1, 1, 2, 2, 3, 4, 6, 8]);
-    let replicas = if masters > 2 { *rng.pick(&[0, 1, 1, 1, 2]) } else { *rng.pick(&[0, 1, 1, 2, 2, 2, 2, 3, 3, 4, 5]) };
+    let replicas = if masters > 2 {
+        *rng.pick(&[0, 1, 1, 1, 1, 2, 2, 5])
+    } else {
+        *rng.pick(&[0, 1, 1, 2, 2, 2, 2, 3, 3, 4, 5])
+    };
     let majority = total as u32 / 2 + 1;
     let quorum = *rng.pick(&[majority, majority, majority, 1, 2, total as u32]);
     Options {

@@ -51,6 +51,8 @@ kinds! {
     Cut,
     /// One side of the network does not reach the other.
     CutOneWay,
+    /// Some pairs of processes do not reach each other.
+    CutPairs,
     /// Some ways are clogged, then deliver all at once.
     Clog,
     /// Some ways are slow.
@@ -108,7 +110,13 @@ pub(crate) fn strike(world: &mut World, menu: &[Kind]) {
         Kind::RestartReplica | Kind::Priority | Kind::BadRewrite | Kind::Refusals => {
             bother_nodes(world, kind, group, master);
         }
-        Kind::Cut | Kind::CutOneWay | Kind::Clog | Kind::SlowWays | Kind::FoulWeather | Kind::Heal => {
+        Kind::Cut
+        | Kind::CutOneWay
+        | Kind::CutPairs
+        | Kind::Clog
+        | Kind::SlowWays
+        | Kind::FoulWeather
+        | Kind::Heal => {
             spoil_network(world, kind, &all);
         }
         Kind::ResetClients => world.reset_clients(master),
@@ -210,6 +218,12 @@ fn spoil_network(world: &mut World, kind: Kind, all: &[Pid]) {
         Kind::FoulWeather => {
             let (lost, repeated) = (world.rng.below(50), world.rng.below(300));
             world.foul_weather(lost, repeated);
+        }
+        Kind::CutPairs => {
+            for _ in 0..world.rng.within((1, 6)) {
+                let (one, other) = (*world.rng.pick(all), *world.rng.pick(all));
+                world.cut(&[one], &[other]);
+            }
         }
         Kind::Clog | Kind::SlowWays => {
             for _ in 0..world.rng.within((1, 8)) {

@@ -98,7 +98,8 @@ fn monitor(world: &mut World, pid: Pid, name: &MasterName) {
     let nodes = world.nodes_of(name);
     let addr = shown.unwrap_or_else(|| world.procs[nodes[0].0].addr.clone());
     let quorum = i64::from(world.options.quorum);
-    let monitor = Command::Monitor { name: name.clone(), host: addr.host, port: i64::from(addr.port), quorum };
+    let monitor =
+        Command::Monitor { name: name.clone(), host: addr.host, port: i64::from(addr.port), quorum };
     world.command(pid, monitor);
     let (d, timeout) = (world.options.down_after_ms, world.options.failover_timeout_ms);
     world.command(pid, set_one(name.clone(), "down-after-milliseconds", d));

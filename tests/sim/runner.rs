@@ -69,7 +69,9 @@ fn keep_panics() {
             if !EXPLORING.get() {
                 return usual(info);
             }
-            let text = info.payload_as_str().unwrap_or("a panic without words");
+            let payload = info.payload();
+            let owned = payload.downcast_ref::<String>().map(String::as_str);
+            let text = owned.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no words");
             let place = info.location().map(|at| format!("{}:{}", at.file(), at.line()));
             let line = text.lines().next().unwrap_or("");
             LAST_PANIC.set(format!("{line} [{}]", place.unwrap_or_default()));

@@ -16,7 +16,9 @@ impl World {
 
     /// Nothing is cut, stopped, or off the network: an observer could trust what it sees.
     pub fn is_whole(&self) -> bool {
-        self.cuts.is_empty() && self.procs.iter().all(|proc| proc.host_up && !proc.stopped)
+        self.weather.is_calm()
+            && self.cuts.is_empty()
+            && self.procs.iter().all(|proc| proc.host_up && !proc.stopped)
     }
 
     /// `kill -9`: the kernel resets every connection.

@@ -86,7 +86,10 @@ impl World {
             None => lines.push(format_args!("master_replid2:{}", "0".repeat(40))),
         }
         lines.push(format_args!("master_repl_offset:{}", self.offset(pid)));
-        lines.push(format_args!("second_repl_offset:{}", node.replid2.as_ref().map_or(-1, |(_, at)| *at as i64)));
+        lines.push(format_args!(
+            "second_repl_offset:{}",
+            node.replid2.as_ref().map_or(-1, |(_, at)| *at as i64)
+        ));
         lines.push(format_args!("repl_backlog_active:1"));
     }
 }

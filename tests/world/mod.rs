@@ -39,7 +39,9 @@ pub mod weather;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use vigia::engine::{Addr, Answer, Command, Input, MasterName, MasterView, Output, Request, Span, Ticket, Time};
+use vigia::engine::{
+    Addr, Answer, Command, Input, MasterName, MasterView, Output, Request, Span, Ticket, Time,
+};
 
 use clock::Clock;
 use net::{ConnId, Conns};

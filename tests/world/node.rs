@@ -81,7 +81,14 @@ pub struct Node {
 
 impl Node {
     /// A fresh node.
-    pub fn new(group: &MasterName, role: Role, run_id: String, replid: String, sync: Span, rate: u64) -> Self {
+    pub fn new(
+        group: &MasterName,
+        role: Role,
+        run_id: String,
+        replid: String,
+        sync: Span,
+        rate: u64,
+    ) -> Self {
         let link = match role {
             Role::Master => ReplLink::None,
             Role::Replica(_) => ReplLink::Down { since: None },

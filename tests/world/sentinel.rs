@@ -319,7 +319,8 @@ impl World {
 
     fn on_view(&mut self, pid: Pid, view: Arc<MasterView>) {
         let name = self.name_of(pid);
-        tell!(self, 
+        tell!(
+            self,
             "{name} view {} {} configured {} {:?} replicas {} sentinels {} epoch {}",
             view.name,
             view.addr,

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use vigia::engine::settings::{Globals, MasterSettings};
 use vigia::engine::{Addr, Epoch, MasterName, MasterState, Millis, RunId, Span, State, Time};
 
+use super::clock::Clock;
 use super::net::Conns;
 use super::node::{Node, Role};
 use super::oracles::Oracles;
@@ -14,7 +15,6 @@ use super::rng::Rng;
 use super::sentinel::Sentinel;
 use super::stock::Stock;
 use super::trace::Trace;
-use super::clock::Clock;
 use super::weather::Weather;
 use super::{Body, MASTER, Pid, Proc, World};
 
@@ -133,7 +133,8 @@ impl World {
             }
             masters.push((group, world.procs[master.0].addr.clone()));
         }
-        let watched: Vec<(&str, Addr)> = masters.iter().map(|(name, at)| (name.as_str(), at.clone())).collect();
+        let watched: Vec<(&str, Addr)> =
+            masters.iter().map(|(name, at)| (name.as_str(), at.clone())).collect();
         if options.acquainted {
             world.add_acquainted(&watched);
             return world;

@@ -22,7 +22,7 @@ pub struct Weather {
 }
 
 impl Weather {
-    fn is_calm(&self) -> bool {
+    pub(crate) fn is_calm(&self) -> bool {
         self.lost == 0 && self.slow.is_empty() && self.clogged.is_empty()
     }
 

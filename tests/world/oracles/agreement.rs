@@ -52,7 +52,9 @@ impl Agreement {
         if seen >= quorum {
             return Ok(());
         }
-        Err(format!("S4: {sentinel} leads a failover of {master}; {seen} saw it down, the quorum is {quorum}"))
+        Err(format!(
+            "S4: {sentinel} leads a failover of {master}; {seen} saw it down, the quorum is {quorum}"
+        ))
     }
 }
 
@@ -111,11 +113,17 @@ mod tests {
         assert!(oracle.see(&Sight::Saved { sentinel: "s1", state: &state }).is_ok());
         assert!(oracle.see(&leads).is_err(), "not down here");
         let (down, up) = (event(Kind::Sdown), event(Kind::SdownEnd));
-        assert!(oracle.see(&Sight::Event { sentinel: "s1", at: Time(1), local: Time(1), event: &down }).is_ok());
+        assert!(
+            oracle.see(&Sight::Event { sentinel: "s1", at: Time(1), local: Time(1), event: &down }).is_ok()
+        );
         assert!(oracle.see(&leads).is_err(), "alone");
-        assert!(oracle.see(&Sight::Event { sentinel: "s2", at: Time(2), local: Time(2), event: &down }).is_ok());
+        assert!(
+            oracle.see(&Sight::Event { sentinel: "s2", at: Time(2), local: Time(2), event: &down }).is_ok()
+        );
         assert!(oracle.see(&leads).is_ok());
-        assert!(oracle.see(&Sight::Event { sentinel: "s2", at: Time(3), local: Time(3), event: &up }).is_ok());
+        assert!(
+            oracle.see(&Sight::Event { sentinel: "s2", at: Time(3), local: Time(3), event: &up }).is_ok()
+        );
         assert!(oracle.see(&leads).is_ok(), "it was down a moment ago");
         let late = Time(16_000_000);
         let leads = Sight::Elected { sentinel: "s1", at: late, master: &master, epoch: 1, forced: false };

@@ -157,7 +157,9 @@ mod tests {
         let master = MasterRef { name: MasterName::from("m"), addr: addr("10.0.0.1") };
         let subject = Subject::Replica { name: "r".into(), addr: addr("10.0.0.2"), master };
         let event = Event { kind: Kind::Sdown, subject, detail: String::new() };
-        assert!(oracle.see(&Sight::Event { sentinel: S1, at: Time(1), local: Time(1), event: &event }).is_ok());
+        assert!(
+            oracle.see(&Sight::Event { sentinel: S1, at: Time(1), local: Time(1), event: &event }).is_ok()
+        );
         assert!(promotes(&mut oracle, 2).is_err(), "down");
     }
 }

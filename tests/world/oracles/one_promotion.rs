@@ -24,14 +24,12 @@ impl Oracle for OnePromotion {
                 self.0.clear();
                 Ok(())
             }
-            Sight::Promoted { node, group, whole } => {
-                match self.0.insert(group.clone(), node.to_owned()) {
-                    Some(first) if whole => {
-                        Err(format!("S9: {first} and {node} of {group} were promoted for one failure"))
-                    }
-                    Some(_) | None => Ok(()),
+            Sight::Promoted { node, group, whole } => match self.0.insert(group.clone(), node.to_owned()) {
+                Some(first) if whole => {
+                    Err(format!("S9: {first} and {node} of {group} were promoted for one failure"))
                 }
-            }
+                Some(_) | None => Ok(()),
+            },
             _ => Ok(()),
         }
     }

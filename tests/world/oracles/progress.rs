@@ -29,7 +29,8 @@ impl Oracle for Progress {
 #[test]
 fn a_deadline_that_stays_due_is_caught() {
     use vigia::engine::{Time, Wake};
-    let handled = |at| Sight::Handled { sentinel: "s1", at: Time(0), now: Time(5), wake: Some((Time(at), Wake::Save)) };
+    let handled =
+        |at| Sight::Handled { sentinel: "s1", at: Time(0), now: Time(5), wake: Some((Time(at), Wake::Save)) };
     assert!(Progress.see(&handled(6)).is_ok());
     assert!(Progress.see(&handled(5)).is_err());
 }

@@ -118,11 +118,7 @@ fn showing_what_is_not_on_disk_is_caught() {
         (3, 2, "10.0.0.2", false),
     ] {
         let hello = samples::hello(current, config, host);
-        assert_eq!(
-            oracle.see(&Sight::Hello { sentinel: "s2", hello: &hello }).is_ok(),
-            good,
-            "{hello:?}"
-        );
+        assert_eq!(oracle.see(&Sight::Hello { sentinel: "s2", hello: &hello }).is_ok(), good, "{hello:?}");
     }
     assert!(oracle.see(&Sight::View { sentinel: "s1", view: &samples::view(3, "10.0.0.1") }).is_err());
 }

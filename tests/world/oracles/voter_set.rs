@@ -18,6 +18,9 @@ pub struct VoterSet {
     held: BTreeMap<(String, MasterName), BTreeSet<RunId>>,
     /// Since when a RESET allows a smaller set.
     reset: BTreeSet<(String, MasterName)>,
+    /// Entries that an operator removed or made: their set begins anew, once. A save from before may land
+    /// in between.
+    anew: BTreeSet<(String, MasterName)>,
     started: BTreeMap<String, Time>,
     /// Elections that an operator asked for are not judged.
     ordered: BTreeSet<(String, MasterName)>,
@@ -39,8 +42,10 @@ impl VoterSet {
         // A sentinel with a new id at an old address takes the place of the old one.
         let missing = held.len().saturating_sub(new.len());
         let heard_again = held.intersection(&new).count() + 1;
-        let majority = (held.len() + 1) / 2 + 1;
-        if missing > 0 && !(self.reset.contains(&key) && heard_again >= majority) {
+        let everybody = held.len() + 1;
+        let majority = everybody / 2 + 1;
+        let by_reset = self.reset.contains(&key) && heard_again >= majority;
+        if missing > 0 && !by_reset && !self.anew.remove(&key) {
             return Err(format!(
                 "S10: the voter set of {} at {sentinel} lost {missing} of {} others without reason",
                 master.name,
@@ -61,7 +66,10 @@ impl VoterSet {
         if knows_somebody || since >= ALONE || self.ordered.contains(&key) {
             return Ok(());
         }
-        Err(format!("S10: {sentinel} knows nobody and stands for {master} {} ms after its start", since.as_ms()))
+        Err(format!(
+            "S10: {sentinel} knows nobody and stands for {master} {} ms after its start",
+            since.as_ms()
+        ))
     }
 }
 
@@ -88,7 +96,7 @@ impl Oracle for VoterSet {
                 self.reset.extend(mine.collect::<Vec<_>>());
             }
             Sight::Anew { sentinel, master } => {
-                self.held.remove(&(sentinel.to_owned(), master.clone()));
+                self.anew.insert((sentinel.to_owned(), master.clone()));
             }
             Sight::Ordered { sentinel, master } => {
                 self.ordered.insert((sentinel.to_owned(), master.clone()));
@@ -131,6 +139,7 @@ mod tests {
         assert!(saved(&mut oracle, &["a"]).is_err(), "once only");
         let anew = Sight::Anew { sentinel: "s1", master: &MasterName::from("m") };
         assert!(oracle.see(&anew).is_ok() && saved(&mut oracle, &[]).is_ok());
+        assert!(saved(&mut oracle, &["a"]).is_ok() && saved(&mut oracle, &[]).is_err(), "once only");
     }
 
     #[test]
