@@ -22,12 +22,15 @@
 //!   [`engine::Engine::handle`]: one [`engine::Input`] in, all [`engine::Output`]s out, in order.
 //! - [`wire`] turns RESP bytes into typed commands and replies, and back.
 //! - [`conf`] turns the text of `sentinel.conf` into settings and state, and back.
+//! - [`acl`] knows users: rules to rights and back, and whether a command may run. The words of `user` lines
+//!   are `conf`'s; `runtime::acl` puts the two together, and the thread that saves the configuration asks it
+//!   for the lines of the moment.
 //! - [`runtime`] owns sockets, files, clocks, names and processes. It performs outputs and reports what
 //!   happened; no `if` in it looks at the state of the protocol.
 //! - [`cli`], [`demo`]: the command line and a local group to play with.
 //!
-//! Imports flow one way: `engine` <- `wire`, `conf` <- `runtime` <- `cli`, `demo`. `wire` and `conf` do
-//! not know each other. `tests/tidy.rs` enforces it.
+//! Imports flow one way: `engine` <- `wire`, `conf` <- `acl` <- `runtime` <- `cli`, `demo`. `conf` knows
+//! neither `wire` nor `acl`, nor they `conf`. `tests/tidy.rs` enforces it.
 //!
 //! # Life of a failover
 //!
@@ -46,7 +49,7 @@
 //! | | rule | where it is kept | how it is shown |
 //! |---|---|---|---|
 //! | S1 | per master, one vote per epoch, across crashes and failed writes | `engine::vote`, `engine::persist` | oracle `one_vote` |
-//! | S2 | one leader per master and epoch: a majority of the largest known voter set, and the quorum | `engine::election` | oracle `one_leader` |
+//! | S2 | one leader per master and epoch: a majority of the largest known voter set, and (but for `SENTINEL FAILOVER`) the quorum | `engine::election` | oracle `one_leader` |
 //! | S3 | epochs never fall, on disk or on the wire | `engine::vote`, `engine::registry` | oracle `rising_epochs` |
 //! | S4 | no automatic failover without SDOWN here, ODOWN by quorum and S2 | `engine::failover::must_stand_down` | oracle `agreement`, stories `agreement` |
 //! | S5 | no ineligible promotion | `engine::select` | oracle `eligible`, table test there |
@@ -89,6 +92,7 @@
 //! | `Beat`: deaf subscription | nothing heard for 6 s on a link older than 15 s | our own hello should be heard every 2 s |
 //! | `Connect`, `PeerConnect` | at once after a loss, then min(1 s, D/10) ± 10 % | a restart within D must not be SDOWN; jitter against herds |
 //! | `Connect`, `PeerConnect`: hanging attempt | the same, or three round trips; doubled up to 1 s while a round trip is unknown | SYNs that were dropped are sent again early |
+//! | `Connect`, `PeerConnect`: hanging TLS handshake | 1 s from its begin, doubled for each attempt that hung, at most 8 s | the other side may have a thousand clients to shake hands with, and an attempt given up is paid for again |
 //! | `Down`, `PeerDown` | silence of D, without our own stalls; role mismatch D + 20 s; reboot period | the definition of SDOWN |
 //! | `Ask` | at once, then 5, 10, 20 ms … 1 s | ODOWN needs the others' view; its answers stay fresh for 5 s |
 //! | `Candidacy`: rank | rank × max(20 ms, 3 round trips + 3 saves) after ODOWN | candidates do not collide |
@@ -102,13 +106,17 @@
 //! | `Failover`: promotion | look every 5 ms, until the term of min(10 s, failover-timeout) ends | verified as soon as it is true; S9 |
 //! | `Reconf` | look every 50 ms for 2 s, then every 500 ms; 10 s per replica; failover-timeout in all | replicas are repointed in the background |
 //! | `Save` | 1 s | a failed write is tried again |
+//! | `Tilt` | 30 s | how long TILT is shown |
+//! | `Pulse` | a tenth of `tilt-trigger`, 200 ms | a stall is measured even where nothing else is due |
 //! | `Scripts` | 60 s of one run; 30 s, 60 s, 2 min … before the next | stock's rules for notification and client-reconfiguration scripts |
 //!
 //! The lengths of `engine::tuning` are those without `SENTINEL DEBUG`, which changes them.
 //!
 //! Corrections of nodes that are astray have no timer of their own: they are judged at each INFO (every
 //! second for such a node) and each hello. A wake-up that comes late by more than 10 ms is a stall of our
-//! own: the time from the deadline on does not count as silence of others (`engine::stall`).
+//! own: the time from the deadline on does not count as silence of others (`engine::stall`). After one of more
+//! than 2 s nothing is judged for 2 s (at most D), since what is known may be out of date; `engine::tilt` has
+//! that, and stock's faces of it. The clock is monotonic and counts while the machine sleeps.
 //!
 //! # Where to add …
 //!
@@ -126,10 +134,18 @@
 //! seen at once, a failed AUTH must not fail the connection, and a link must be small. `redis` remains the
 //! client of the demo and of the tests. The engine itself holds back what must wait for durability,
 //! so the runtime may execute every output as it comes.
+//!
+//! TLS is OpenSSL's, not rustls': rustls takes no X.509 v1 certificates, which Redis' own recipe makes, and knows
+//! neither OpenSSL's names of ciphers nor encrypted keys, DH parameters, TLSv1.0 or a folder of CAs. The original
+//! uses OpenSSL, so with it every `tls-*` directive means here what it means there. The price is a C library on
+//! the machine that builds and the one that runs. Whether certificates name hosts is asked by
+//! `vigia.tls-check-hostnames`: stock starts with a directive that has a dot in its name, so the way back stays open.
 
+pub mod acl;
 pub mod cli;
 pub mod conf;
 pub mod demo;
 pub mod engine;
+pub mod product;
 pub mod runtime;
 pub mod wire;

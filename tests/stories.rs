@@ -7,6 +7,8 @@ mod world;
 
 #[path = "stories/agreement.rs"]
 mod agreement;
+#[path = "stories/catalogue.rs"]
+mod catalogue;
 #[path = "stories/corners.rs"]
 mod corners;
 #[path = "stories/detection.rs"]
@@ -21,6 +23,8 @@ mod failover;
 mod operators;
 #[path = "stories/scripts.rs"]
 mod scripts;
+#[path = "stories/tilt.rs"]
+mod tilt;
 
 use vigia::engine::{MasterName, Span, Status, Time};
 use world::{MASTER, Options, Pid, World};

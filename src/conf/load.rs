@@ -7,7 +7,7 @@
 
 use super::directives::{self, Kind};
 use super::sentinel::Sentinel;
-use super::users::{self, User};
+use super::users::UserLine;
 use super::words::{self, is_storable, split};
 use super::{ConfigError, Generic, LoadInput, Loaded, Sources, options, values};
 
@@ -19,6 +19,8 @@ const MAX_FILES: u32 = 20_000;
 const MAX_BYTES: usize = 64 << 20;
 /// Most errors that [`check`] collects.
 const MAX_ERRORS: usize = 100;
+/// First part of the directives that only this program has.
+const OURS: &str = "vigia.";
 /// Commands of this server that a generic `rename-command` may name.
 const COMMANDS: [&str; 15] = [
     "acl",
@@ -43,8 +45,7 @@ const COMMANDS: [&str; 15] = [
 /// # Errors
 /// The error that stock would report: the first in its order of reading.
 ///
-/// Differs: what this release cannot do (TLS, users with less than full access, ACL files) and
-/// control characters in values are refused.
+/// Differs: control characters in values are refused.
 pub fn load(input: &LoadInput<'_>, sources: &mut dyn Sources) -> Result<Loaded, ConfigError> {
     let (loaded, mut errors) = read(input, sources, 1);
     if errors.is_empty() { Ok(loaded) } else { Err(errors.swap_remove(0)) }
@@ -110,7 +111,7 @@ struct Reader<'a> {
     sources: &'a mut dyn Sources,
     generic: Generic,
     /// Users of `user` lines, in file order.
-    users: Vec<User>,
+    users: Vec<UserLine>,
     /// `sentinel` lines: before `monitor`, `monitor`, the rest.
     passes: [Vec<Line>; 3],
     warnings: Vec<String>,
@@ -182,7 +183,11 @@ impl Reader<'_> {
             let reason = "Duplicate user found. A user can only be defined once in config files";
             return Err(format!("Error in user declaration '{name}': {reason}"));
         }
-        self.users.push(users::parse(name, rules)?);
+        // Differs: stock names a rule further left.
+        self.sources
+            .check_user(rules)
+            .map_err(|(rule, reason)| format!("Error in user declaration '{rule}': {reason}"))?;
+        self.users.push(UserLine { name: name.to_owned(), rules: rules.to_vec() });
         Ok(())
     }
 
@@ -209,9 +214,6 @@ impl Reader<'_> {
         let mut words = values::normalise(directive, arguments)?;
         match directive.name {
             "dir" => words = vec![self.sources.change_dir(&arguments[0])?],
-            "tls-port" if words != ["0"] => return Err(unsupported("tls-port", "TLS")),
-            "tls-replication" if words == ["yes"] => return Err(unsupported("tls-replication", "TLS")),
-            "aclfile" if words != [""] => return Err(unsupported("aclfile", "an ACL file")),
             _ if directive.kind == Kind::ReplicaOf => {
                 self.warnings.push(format!("{name}: ignored, a sentinel replicates nothing"));
             }
@@ -226,7 +228,8 @@ impl Reader<'_> {
         if directives::IGNORED.contains(&name) && arguments.len() == 1 {
             return Ok(());
         }
-        if !name.contains('.') {
+        // A misspelt directive of ours is not the setting of a module that nobody misses.
+        if !name.contains('.') || name.starts_with(OURS) {
             return Err("Bad directive or wrong number of arguments".into());
         }
         if arguments.is_empty() {
@@ -245,32 +248,14 @@ impl Reader<'_> {
             let applied = sentinel.apply(line, &*self.sources);
             self.errors.extend(applied.err().map(|reason| line.error(reason)));
         }
-        self.combine_users();
+        self.generic.users = self.users;
         self.warnings.append(&mut sentinel.warnings);
         let (my_id, mut state) = sentinel.finish();
-        state.globals.port = self.generic.port;
+        state.globals.port = self.generic.hello_port();
         state.globals.log_level = self.generic.loglevel;
         state.globals.requirepass = self.generic.requirepass.as_deref().map(Into::into);
         (Loaded { my_id, state, generic: self.generic, warnings: self.warnings }, self.errors)
     }
-
-    /// `default` comes first; its own `user` line wins over `requirepass`.
-    fn combine_users(&mut self) {
-        let mut users = std::mem::take(&mut self.users);
-        let default = match users.iter().position(|user| user.name == "default") {
-            Some(at) => users.remove(at),
-            None => match &self.generic.requirepass {
-                Some(password) => User::default_with_password(password),
-                None => User::open_default(),
-            },
-        };
-        users.insert(0, default);
-        self.generic.users = users;
-    }
-}
-
-fn unsupported(directive: &str, what: &str) -> String {
-    format!("{directive}: {what} is not supported by this release")
 }
 
 /// Without the blanks around it, as stock trims lines.

@@ -288,12 +288,16 @@ impl Engine {
         let unknown = || format!("Unknown option or number of arguments for SENTINEL SET '{option}'");
         let value = words.get(1).ok_or_else(unknown)?;
         let invalid = |value: &str| format!("Invalid argument '{value}' for SENTINEL SET '{option}'");
-        if let Some(bad) = words.iter().take(3).find(|word| word.chars().any(char::is_control)) {
-            return Err(invalid(&bad.replace(char::is_control, " ")));
-        }
         let lower = option.to_ascii_lowercase();
-        if lower.ends_with("-script") && self.globals.deny_scripts_reconfig && is_script(&lower) {
+        if self.globals.deny_scripts_reconfig && is_script(&lower) {
             return Err(SCRIPTS_DENIED.to_owned());
+        }
+        if option.chars().any(char::is_control) {
+            return Err(unknown());
+        }
+        let values = words.iter().skip(1).take(if lower == "rename-command" { 2 } else { 1 });
+        if let Some(bad) = values.into_iter().find(|word| word.chars().any(char::is_control)) {
+            return Err(invalid(&bad.replace(char::is_control, " ")));
         }
         let Some(master) = self.masters.get_mut(&id) else { return Err(NO_SUCH_MASTER.to_owned()) };
         let settings = &mut master.settings;

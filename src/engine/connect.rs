@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::event::{Event, Kind};
 use super::ids::{LinkId, RunId};
 use super::input::DownCause;
 use super::instance::{Expect, Kin, Link, MasterId, NodeId, PeerId, Phase, Reconf, Vitals};
@@ -24,6 +25,17 @@ const IMPATIENT_ATTEMPTS: u32 = 10;
 /// After so many at a process that was connected before, attempts get [`STRETCH`] times the pace.
 const STUBBORN_ATTEMPTS: u32 = 100;
 const STRETCH: u64 = 4;
+
+/// How long a TLS handshake may take. Giving one up makes the other side, which may have a thousand clients to
+/// shake hands with at once, pay for it again; so each attempt that hung doubles the time of the next one.
+const HANDSHAKE: Span = Span::secs(1);
+/// Times that it is doubled.
+const HANDSHAKE_DOUBLINGS: u32 = 3;
+
+/// When a TLS handshake counts as hanging.
+fn handshake_limit(hung: u32) -> Span {
+    Span(HANDSHAKE.0 << hung.min(HANDSHAKE_DOUBLINGS))
+}
 
 /// When an attempt counts as hanging: at the pace of reconnecting, or three round trips.
 fn hang_limit(pace: Span, round_trip: Span, hung: u32) -> Span {
@@ -123,6 +135,17 @@ impl Engine {
         Some(hang_at)
     }
 
+    /// The network is passed, the handshake goes on.
+    pub(super) fn on_link_reached(&mut self, now: Time, id: LinkId) {
+        let Some(owner) = self.owner(id) else { return };
+        let Some(link) = self.link_mut(owner) else { return };
+        link.hang_at = link.hang_at.max(now + handshake_limit(link.hung));
+        match owner {
+            LinkOwner::NodeCommand(node) | LinkOwner::NodeEvents(node) => self.connect_node(now, node),
+            LinkOwner::Peer(peer) => self.connect_peer(now, peer),
+        }
+    }
+
     /// A connection is established: introduce ourselves and see whether the other side lives.
     pub(super) fn on_link_up(&mut self, now: Time, id: LinkId, local: IpAddr) {
         let Some(owner) = self.owner(id) else { return };
@@ -186,6 +209,24 @@ impl Engine {
         self.send(LinkOwner::Peer(id), Request::Vigia(hello), Expect::VigiaHello);
         self.beat_peer(now, id);
         self.link_changed(now, LinkOwner::Peer(id));
+    }
+
+    /// A connection could not even be tried. Source: spec 03, section 2: logged at debug.
+    pub(super) fn on_connect_failed(&mut self, id: LinkId, why: &str) {
+        let Some(owner) = self.owner(id) else { return };
+        let (kind, subject) = match owner {
+            LinkOwner::NodeCommand(node) => (Kind::CmdLinkReconnection, self.node_subject(node)),
+            LinkOwner::NodeEvents(node) => (Kind::PubsubLinkReconnection, self.node_subject(node)),
+            LinkOwner::Peer(peer) => {
+                let peer = self.peers.get(&peer);
+                let master = peer.and_then(|peer| Some((*peer.masters.first()?, &peer.run_id)));
+                let subject = master.and_then(|(master, run_id)| self.sentinel_subject(master, run_id));
+                (Kind::CmdLinkReconnection, subject)
+            }
+        };
+        if let Some(subject) = subject {
+            self.out.push(Output::Event(Event { kind, subject, detail: format!(" #{why}") }));
+        }
     }
 
     /// A connection could not be made, or ended without our doing.
@@ -359,6 +400,43 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::settings::Globals;
+    use crate::engine::{Command, Epoch, Input, State, Ticket};
+
+    /// What the engine does about its links at `ms`: `connect 1`, `close 1`...
+    fn links(engine: &mut Engine, ms: u64, input: Input<'_>) -> Vec<String> {
+        let outputs = engine.handle(Time(1_000 * ms), input);
+        let text = |output| {
+            if let Output::Connect { link, .. } = output {
+                Some(format!("connect {}", link.0))
+            } else if let Output::Close { link } = output {
+                Some(format!("close {}", link.0))
+            } else {
+                None
+            }
+        };
+        outputs.filter_map(text).collect()
+    }
+
+    #[test]
+    fn a_handshake_gets_more_time_than_the_network() {
+        let globals = Globals::new(RunId::from("me"));
+        let state = State { globals, current_epoch: Epoch(0), masters: Vec::new() };
+        let mut engine = Engine::new(state, 1, Time(0));
+        let monitor = Command::Monitor { name: "m".into(), host: "10.0.0.1".into(), port: 1, quorum: 1 };
+        let started = links(&mut engine, 0, Input::Command { ticket: Ticket(1), command: monitor });
+        assert_eq!(started, ["connect 1", "connect 2"]);
+        // The first attempts get about 100 ms.
+        assert_eq!(links(&mut engine, 50, Input::LinkReached { link: LinkId(1) }), [""; 0]);
+        assert_eq!(links(&mut engine, 200, Input::Tick), ["close 2", "connect 3"]);
+        assert_eq!(links(&mut engine, 300, Input::LinkReached { link: LinkId(3) }), [""; 0]);
+        assert_eq!(links(&mut engine, 1_049, Input::Tick), [""; 0]);
+        assert_eq!(links(&mut engine, 1_050, Input::Tick), ["close 1", "connect 4"]);
+        // An attempt of this connection hung before: two seconds.
+        assert!(!links(&mut engine, 2_299, Input::Tick).contains(&"close 3".to_owned()));
+        assert!(links(&mut engine, 2_300, Input::Tick).contains(&"close 3".to_owned()));
+        assert_eq!([0, 1, 3, 9].map(handshake_limit), [1, 2, 8, 8].map(Span::secs));
+    }
 
     #[test]
     fn a_hanging_attempt_gets_more_time_only_where_the_network_may_be_slow() {

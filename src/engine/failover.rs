@@ -96,6 +96,8 @@ pub(super) struct Candidacy {
     pub(super) idle: BTreeMap<RunId, Epoch>,
     /// No good replica, or a promotion time-out: go last until something changes.
     pub(super) last_place: bool,
+    /// The end of a delay that the log told of.
+    pub(super) delay_told: Time,
     pub(super) forced: Option<Forced>,
     pub(super) reassert: bool,
     /// After a lost election for it, not again before.
@@ -284,7 +286,7 @@ impl Engine {
             self.schedule.set(Wake::Failover(id), look_until);
             return;
         }
-        if let Some(why) = self.must_stand_down(id) {
+        if let Some(why) = self.must_stand_down(now, id) {
             self.stand_down(now, id, why);
             return;
         }
@@ -387,7 +389,7 @@ impl Engine {
     }
 
     /// Why a leader may not promote any more (S4, S9).
-    fn must_stand_down(&self, id: MasterId) -> Option<&'static str> {
+    fn must_stand_down(&self, now: Time, id: MasterId) -> Option<&'static str> {
         let master = self.masters.get(&id)?;
         let term = master.failover.term()?;
         if master.leader_epoch != term.epoch || master.leader.as_ref() != Some(&self.globals.my_id) {
@@ -399,6 +401,9 @@ impl Engine {
         if self.stalls.longest(term.began) > LONGEST_STALL {
             return Some("this process stalled for more than a second");
         }
+        if self.in_doubt(now, id) && !term.forced {
+            return Some("this process did not run and must look again first (TILT)");
+        }
         let up = self.nodes.get(&master.node).is_some_and(|node| node.sdown.is_none());
         if up && !term.forced {
             return Some("the master is back");
@@ -407,7 +412,7 @@ impl Engine {
     }
 
     fn step_send(&mut self, now: Time, id: MasterId, promoted: NodeId) {
-        if let Some(why) = self.must_stand_down(id) {
+        if let Some(why) = self.must_stand_down(now, id) {
             self.stand_down(now, id, why);
             return;
         }

@@ -6,18 +6,36 @@ use std::sync::Arc;
 
 use super::ids::{LinkId, MasterName, RunId, ScriptId, Seq, Ticket};
 use super::reply::Reply;
+use super::tilt::Evidence;
 
 /// One stimulus. Text is borrowed: [`super::Engine::handle`] copies only what it keeps.
 #[derive(Clone, Debug)]
 pub enum Input<'a> {
     /// The time from [`super::Engine::next_wakeup`] came. Early or extra ticks change nothing.
     Tick,
+    /// This process did not run for a while. Comes, if anything is known of it, right before the first input
+    /// after that; what is due is left to that input.
+    Late(Evidence),
     /// A connection asked for by [`super::Output::Connect`] is established.
     LinkUp {
         /// The connection.
         link: LinkId,
         /// Our end of it: announced in hellos when `announce-ip` is unset.
         local: IpAddr,
+    },
+    /// The host of a connection asked for answers, and a TLS handshake with the process has begun: its time is
+    /// the other side's processor's, not the network's. Not sent where there is no handshake.
+    LinkReached {
+        /// The connection.
+        link: LinkId,
+    },
+    /// A connection could not even be tried: no descriptors, no route, a source address that is not ours. Its
+    /// [`Input::LinkDown`] follows.
+    ConnectFailed {
+        /// The connection.
+        link: LinkId,
+        /// The system's words.
+        why: &'a str,
     },
     /// A connection could not be made, or ended. Not sent after [`super::Output::Close`].
     LinkDown {

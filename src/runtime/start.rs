@@ -8,14 +8,18 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::conf::{Generic, Loaded};
 use crate::engine::{RunId, State};
+use crate::product::{Product, VIGIA_VERSION};
+use crate::runtime::acl::Acl;
 use crate::runtime::files::{Disk, strerror};
 use crate::runtime::limits;
 use crate::runtime::log::{self, Destination, Log, Threshold};
 use crate::runtime::save::{Render, Saver, save_and_log};
+use crate::runtime::server::MOST_HANDSHAKES;
 
 mod load;
 mod names;
@@ -40,6 +44,10 @@ pub struct Launch {
     pub options: Vec<String>,
     /// More configuration comes on standard input.
     pub stdin: bool,
+    /// The program as it was called, for `INFO`; empty: find out.
+    pub program: PathBuf,
+    /// As what the process presents itself.
+    pub product: Product,
 }
 
 /// Why the process does not start. The exit code is 1.
@@ -58,7 +66,7 @@ pub fn run(launch: &Launch) -> ExitCode {
     let code = match outcome {
         Ok(code) => code,
         Err(fatal) => {
-            report(&fatal, &mut log);
+            report(&fatal, launch.product, &mut log);
             1
         }
     };
@@ -76,19 +84,20 @@ fn start(launch: &Launch, log: &mut Option<Log>) -> Result<u8, Fatal> {
     load::merge_sidecar(&config, &mut loaded);
     say_hello(launch, &loaded);
 
-    let verdict = limits::raise(u64::from(loaded.generic.maxclients), links_of(&loaded.state));
+    let verdict = limits::raise(u64::from(loaded.generic.maxclients), connections_of(&loaded));
     verdict.log();
     let maxclients = verdict.maxclients(u64::from(loaded.generic.maxclients));
     if maxclients == 0 {
         return Ok(1);
     }
     let pid_file = PidFile::write(loaded.generic.pidfile.as_deref());
-    tracing::info!("Running mode=sentinel, port={}.", loaded.generic.port);
+    let (port, tls_port) = (loaded.generic.port, loaded.generic.tls().port);
+    tracing::info!("Running mode=sentinel, port={}.", if port == 0 { tls_port } else { port });
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Fatal::Log(format!("No threads: {}", strerror(&error))))?;
     let logging = Logging { threshold, log: log.clone() };
-    let code = runtime.block_on(serving::serve(config, loaded, maxclients, logging, &pid_file));
+    let code = runtime.block_on(serving::serve(launch, config, loaded, maxclients, logging, &pid_file));
     // A lookup of a name may hang in a thread; it must not keep the process alive.
     runtime.shutdown_background();
     code
@@ -140,9 +149,17 @@ fn check_daemonize(generic: &Generic) -> Result<(), Fatal> {
 }
 
 fn say_hello(launch: &Launch, loaded: &Loaded) {
-    tracing::info!("oO0OoO0OoO0Oo Vigia is starting oO0OoO0OoO0Oo");
-    let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
-    tracing::info!("Vigia version={version}, bits=64, commit=00000000, modified=0, pid={pid}, just started");
+    let (product, pid) = (launch.product, std::process::id());
+    let (title, version) = (product.title(), product.version());
+    tracing::info!("oO0OoO0OoO0Oo {title} is starting oO0OoO0OoO0Oo");
+    tracing::info!(
+        "{title} version={version}, bits=64, commit=00000000, modified=0, pid={pid}, just started"
+    );
+    if product != Product::Vigia {
+        tracing::info!(
+            "This is Vigia {VIGIA_VERSION}, which answers as the program under whose name it was started"
+        );
+    }
     if launch.stdin {
         tracing::info!("Reading config from stdin");
     }
@@ -150,6 +167,12 @@ fn say_hello(launch: &Launch, loaded: &Loaded) {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+}
+
+/// How many connections there may be beside those of clients.
+fn connections_of(loaded: &Loaded) -> u64 {
+    let handshakes = if loaded.generic.tls().port == 0 { 0 } else { MOST_HANDSHAKES };
+    links_of(&loaded.state).saturating_add(u64::try_from(handshakes).unwrap_or(u64::MAX))
 }
 
 /// How many outgoing connections this state may need: two per data node, one per other sentinel.
@@ -180,13 +203,18 @@ fn random(bytes: &mut [u8]) -> Result<(), Fatal> {
 
 /// The formats of the two files, with the settings that the engine does not know.
 #[derive(Debug)]
-struct Formats(Generic);
+struct Formats {
+    generic: Generic,
+    /// Whose `user` lines are as of the moment of writing.
+    acl: Arc<Acl>,
+}
 
 impl Render for Formats {
     fn config(&mut self, old: Option<&[u8]>, state: &State) -> Vec<u8> {
         // `SENTINEL CONFIG SET` changes it, so the engine's value is the newest.
-        self.0.loglevel = state.globals.log_level;
-        crate::conf::rewrite(old, state, &self.0)
+        self.generic.loglevel = state.globals.log_level;
+        self.generic.users = self.acl.lines();
+        crate::conf::rewrite(old, state, &self.generic)
     }
     fn sidecar(&mut self, state: &State) -> Vec<u8> {
         crate::conf::state_file::render(state)
@@ -212,11 +240,10 @@ fn settle_identity(loaded: &mut Loaded, saver: &mut Saver<Disk, Formats>) -> Res
 }
 
 /// Source: spec 01, section 2.
-fn report(fatal: &Fatal, log: &mut Option<Log>) {
+fn report(fatal: &Fatal, product: Product, log: &mut Option<Log>) {
     match fatal {
         Fatal::Banner(text) => {
-            let version = env!("CARGO_PKG_VERSION");
-            eprintln!("\n*** FATAL CONFIG FILE ERROR (Vigia {version}) ***\n{text}");
+            eprintln!("\n*** FATAL CONFIG FILE ERROR ({}) ***\n{text}", product.in_banner());
         }
         Fatal::Log(text) => {
             if log.is_none()
@@ -233,8 +260,10 @@ fn report(fatal: &Fatal, log: &mut Option<Log>) {
 }
 
 /// The absolute path of this program, as `INFO` shows it.
-fn executable() -> PathBuf {
-    std::env::current_exe().unwrap_or_else(|_| Path::new("vigia").to_path_buf())
+/// A path is shown as it was called, links included; a name that the shell looked up is not.
+fn executable(program: &Path) -> PathBuf {
+    let called = program.components().nth(1).and_then(|_| std::path::absolute(program).ok());
+    called.or_else(|| std::env::current_exe().ok()).unwrap_or_else(|| Path::new("vigia").to_path_buf())
 }
 
 #[cfg(test)]

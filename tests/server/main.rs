@@ -28,8 +28,11 @@ macro_rules! for_each_program {
 
 mod admin;
 mod durability;
+mod events;
+mod identity;
 mod protocol;
 mod pubsub;
 mod replies;
 mod scripts;
 mod startup;
+mod tilt;

@@ -5,9 +5,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::process::Signal;
+
 use super::ports::free_port;
 use super::process::Process;
 use super::resp::{Value, ask};
+use super::tls::Secrets;
 use super::wait::{PATIENCE, wait_until};
 
 /// Tries to find a port that nobody takes between the check and the bind of the child.
@@ -20,6 +23,8 @@ pub enum Program {
     Vigia,
     /// `redis-sentinel` from the PATH.
     Stock,
+    /// Another release of Vigía: `VIGIA_OLD_BINARY`, or the binary of this package once more.
+    Older,
 }
 
 impl Program {
@@ -31,6 +36,10 @@ impl Program {
                 None => PathBuf::from(env!("CARGO_BIN_EXE_vigia")),
             },
             Program::Stock => PathBuf::from("redis-sentinel"),
+            Program::Older => match std::env::var_os("VIGIA_OLD_BINARY") {
+                Some(path) => path.into(),
+                None => Program::Vigia.path(),
+            },
         }
     }
 }
@@ -48,11 +57,24 @@ pub struct Sentinel {
 impl Sentinel {
     /// Starts a sentinel with `config` (without `port`) on a free port; waits until it answers.
     pub fn start(program: Program, config: &str) -> Sentinel {
+        Sentinel::start_with(program, config, |port| format!("port {port}\n"))
+    }
+
+    /// The same, with TLS only.
+    pub fn start_tls(program: Program, config: &str, secrets: &Secrets) -> Sentinel {
+        Sentinel::start_with(program, config, |port| {
+            secrets.speak_at(&format!("127.0.0.1:{port}"));
+            secrets.lines_only(port)
+        })
+    }
+
+    /// `listen` gives the lines that make it listen on a port.
+    fn start_with(program: Program, config: &str, listen: impl Fn(u16) -> String) -> Sentinel {
         for _ in 0..PORT_TRIES {
             let port = free_port();
             let folder =
                 tempfile::Builder::new().prefix("vigia-sentinel-").tempdir().expect("temporary folder");
-            let text = format!("port {port}\n{config}");
+            let text = listen(port) + config;
             fs::write(folder.path().join("sentinel.conf"), text).expect("config file");
             let process = spawn(program, folder.path(), port);
             let mut sentinel = Sentinel { folder, process, program, port };
@@ -101,6 +123,19 @@ impl Sentinel {
     /// SIGCONT.
     pub fn resume(&mut self) {
         self.process.resume();
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub fn shut_down(&mut self) {
+        self.process.signal(Signal::TERM);
+        wait_until("the sentinel ends on SIGTERM", PATIENCE, || self.process.exit_status().is_some());
+    }
+
+    /// Ends as any service manager ends it, and goes on from its file as `program`.
+    pub fn replace_by(&mut self, program: Program) {
+        self.shut_down();
+        self.program = program;
+        self.restart();
     }
 
     /// Starts it again with the config file as it is now, and waits until it answers.

@@ -33,6 +33,10 @@ pub struct Sentinel {
     pub crash_after: Option<u32>,
     /// The scripts that it ran.
     pub scripts: Vec<(Time, Vec<Arc<str>>)>,
+    /// How scripts end, at once; `None`: they run until they are killed.
+    pub script_end: Option<ScriptEnd>,
+    /// Its system does not even try to connect.
+    pub no_route: bool,
     links: BTreeMap<LinkId, ConnId>,
     names: BTreeMap<ConnId, LinkId>,
     asked: BTreeMap<Ticket, Asked>,
@@ -61,6 +65,8 @@ impl Sentinel {
             events: Vec::new(),
             crash_after: None,
             scripts: Vec::new(),
+            script_end: Some(ScriptEnd::Exited(0)),
+            no_route: false,
             links: BTreeMap::new(),
             names: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -116,6 +122,15 @@ impl World {
             Body::Node(_) | Body::Stock(_) => None,
         });
         wakes.min()
+    }
+
+    /// What the runtime tells right before the first input after a stall; what is due is left to that.
+    pub fn feed_late(&mut self, pid: Pid, late: Input<'_>) {
+        let now = self.procs[pid.0].clock.local(self.now);
+        let outputs: Vec<Output> = self.sentinel_mut(pid).engine.handle(now, late).collect();
+        for output in outputs {
+            self.perform(pid, output);
+        }
     }
 
     /// One stimulus for the engine, and everything that follows from it.
@@ -239,6 +254,10 @@ impl World {
         match output {
             Output::Connect { link, addr } => {
                 tell!(self, "{} connect {} to {addr}", self.name(pid), link.0);
+                if self.sentinel(pid).no_route {
+                    self.feed(pid, Input::ConnectFailed { link, why: "Network is unreachable" });
+                    return self.feed(pid, Input::LinkDown { link, cause: DownCause::Remote });
+                }
                 let conn = self.connect(pid, link, &addr);
                 let sentinel = self.sentinel_mut(pid);
                 sentinel.names.insert(conn, link);
@@ -266,9 +285,13 @@ impl World {
                 tell!(self, "{} runs {argv:?}", self.name(pid));
                 self.sentinel_mut(pid).scripts.push((now, argv));
                 self.feed(pid, Input::ScriptStarted { script, pid: 1 });
-                self.feed(pid, Input::ScriptEnded { script, end: ScriptEnd::Exited(0) });
+                if let Some(end) = self.sentinel(pid).script_end {
+                    self.feed(pid, Input::ScriptEnded { script, end });
+                }
             }
-            Output::KillScript(_) => self.fail("scripts of this world end at once"),
+            Output::KillScript(script) => {
+                self.feed(pid, Input::ScriptEnded { script, end: ScriptEnd::Killed(9) });
+            }
             Output::LogLevel(level) => tell!(self, "{} logs {level:?}", self.name(pid)),
             Output::Figures(figures) => tell!(self, "{} {figures:?}", self.name(pid)),
             Output::Exit(_) => self.kill(pid),

@@ -49,6 +49,9 @@ class World:
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="vigia-peer-")
         self.processes = []
+        # Vigía under the name of the original, as which it then answers.
+        self.programs = {**PROGRAMS, "as-redis": self.path("redis-sentinel")}
+        os.symlink(os.path.abspath(VIGIA), self.programs["as-redis"])
 
     def __enter__(self):
         return self
@@ -111,12 +114,12 @@ class World:
         def start(port):
             with open(self.path(name + ".conf"), "w", encoding="utf-8") as conf:
                 conf.write(f"port {port}\nbind 127.0.0.1\n" + "".join(line + "\n" for line in lines))
-            return self.spawn(name, [PROGRAMS.get(program, program), self.path(name + ".conf")], **more)
+            return self.spawn(name, [self.programs.get(program, program), self.path(name + ".conf")], **more)
         return Node(self, name, *self._listening(name, start))
 
     def restart(self, node, program):
         """Starts a sentinel that has ended again, from the file that it left, maybe as the other program."""
-        process = self.spawn(node.name, [PROGRAMS[program], self.path(node.name + ".conf")])
+        process = self.spawn(node.name, [self.programs[program], self.path(node.name + ".conf")])
         node.process = process
         def answers():
             if process.poll() is not None:

@@ -11,6 +11,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::Resolver;
 use crate::engine::{Addr, DownCause};
+use crate::runtime::tls::Tls;
 
 /// After this long without traffic the kernel asks whether the other side is still there. A backstop: the
 /// engine's PINGs notice a silent node much earlier.
@@ -23,6 +24,8 @@ pub struct Options {
     pub source: Option<IpAddr>,
     /// Host names to addresses.
     pub resolver: Arc<Resolver>,
+    /// `tls-replication`: how TLS is spoken; `None` where it is not.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// Whose doing a failed or lost connection is.
@@ -45,6 +48,13 @@ pub fn cause_of(error: &io::Error) -> DownCause {
         Some(code) if LOCAL.contains(&code) => DownCause::Local,
         Some(_) | None => DownCause::Remote,
     }
+}
+
+/// Whether the system did not even try: nothing was sent.
+pub(super) fn not_tried(error: &io::Error) -> bool {
+    const AT_ONCE: [Errno; 4] = [Errno::NETUNREACH, Errno::ACCESS, Errno::PERM, Errno::INVAL];
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    cause_of(error) == DownCause::Local || code.is_some_and(|code| AT_ONCE.contains(&code))
 }
 
 /// Connects to the first address of `addr` that answers.
@@ -120,6 +130,8 @@ mod tests {
         let to = "127.0.0.1:1".parse().unwrap();
         let error = open_one(to, Some("192.0.2.1".parse().unwrap())).await.unwrap_err();
         assert_eq!(cause_of(&error), DownCause::Local);
+        assert!(not_tried(&error) && not_tried(&Errno::NETUNREACH.into()));
+        assert!(!not_tried(&Errno::CONNREFUSED.into()) && !not_tried(&Errno::HOSTUNREACH.into()));
     }
 
     #[tokio::test]

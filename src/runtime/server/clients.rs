@@ -12,6 +12,8 @@ use bytes::Bytes;
 use dashmap::DashMap;
 
 use super::output::{Killed, Outbox};
+use super::stats::Counter;
+use crate::product::Product;
 use crate::wire::command::{ClientFilter, ClientKind, SkipMe};
 
 /// Whom a client counts as before AUTH, in lists and for `KILL USER`.
@@ -41,6 +43,12 @@ pub(super) struct Client {
     channels: AtomicUsize,
     patterns: AtomicUsize,
     no_evict: AtomicBool,
+    /// Bytes read, bytes written, commands executed: what Valkey shows.
+    pub(super) bytes_in: Counter,
+    pub(super) bytes_out: Counter,
+    pub(super) commands: Counter,
+    /// What it did itself ends its connection, after the reply.
+    condemned: AtomicBool,
     texts: Mutex<Texts>,
 }
 
@@ -67,6 +75,11 @@ impl Clients {
         self.open
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| (open < most).then_some(open + 1))
             .is_ok()
+    }
+
+    /// Whether one of `most` places is free now.
+    pub(super) fn has_room(&self, most: usize) -> bool {
+        self.open.load(Ordering::Relaxed) < most
     }
 
     pub(super) fn release(&self) {
@@ -104,10 +117,10 @@ impl Clients {
     }
 
     /// `CLIENT LIST`: by kind, or by id in the order asked for.
-    pub(super) fn list(&self, kind: Option<ClientKind>, ids: Option<&[i64]>) -> String {
+    pub(super) fn list(&self, product: Product, kind: Option<ClientKind>, ids: Option<&[i64]>) -> String {
         let mut out = String::new();
         let mut add = |client: &Client| {
-            client.describe(&mut out);
+            client.describe(product, &mut out);
             out.push('\n');
         };
         if let Some(ids) = ids {
@@ -146,6 +159,23 @@ impl Clients {
         (count, myself)
     }
 
+    /// The clients that are this user.
+    pub(super) fn of_user(&self, name: &str) -> Vec<Arc<Client>> {
+        let is_it = |client: &&Arc<Client>| client.texts().user.as_deref().unwrap_or(DEFAULT_USER) == name;
+        self.sorted().iter().filter(is_it).cloned().collect()
+    }
+
+    /// Ends these clients. `me`, which waits for a reply, is ended after it.
+    pub(super) fn end(&self, clients: &[Arc<Client>], me: u64) {
+        for client in clients {
+            if client.id == me {
+                client.condemn();
+            } else {
+                client.outbox.kill(Killed::ByClient);
+            }
+        }
+    }
+
     /// Ends all clients.
     pub(super) fn kill_all(&self) {
         self.by_id.iter().for_each(|client| client.outbox.kill(Killed::Shutdown));
@@ -177,6 +207,10 @@ impl Client {
             channels: AtomicUsize::new(0),
             patterns: AtomicUsize::new(0),
             no_evict: AtomicBool::new(false),
+            bytes_in: Counter::default(),
+            bytes_out: Counter::default(),
+            commands: Counter::default(),
+            condemned: AtomicBool::new(false),
             texts: Mutex::default(),
         }
     }
@@ -211,6 +245,15 @@ impl Client {
         self.no_evict.store(on, Ordering::Relaxed);
     }
 
+    /// Has it end after its next reply.
+    pub(super) fn condemn(&self) {
+        self.condemned.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_condemned(&self) -> bool {
+        self.condemned.load(Ordering::Relaxed)
+    }
+
     pub(super) fn idle_ms(&self) -> u64 {
         let now = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         now.saturating_sub(self.active_ms.load(Ordering::Relaxed))
@@ -224,7 +267,7 @@ impl Client {
     /// Its line in `CLIENT LIST`, without the line end.
     ///
     /// Differs: buffers that we do not have (`argv-mem`, `rbs`...) are 0.
-    pub(super) fn describe(&self, out: &mut String) {
+    pub(super) fn describe(&self, product: Product, out: &mut String) {
         let texts = self.texts();
         let (pending, chunks) = self.outbox.pending();
         let input = self.input.load(Ordering::Relaxed);
@@ -253,6 +296,11 @@ impl Client {
             text(&texts.lib_name),
             text(&texts.lib_ver),
         );
+        if product.is_valkey() {
+            let figures = [&self.bytes_in, &self.bytes_out, &self.commands].map(Counter::get);
+            let _ =
+                write!(out, " tot-net-in={} tot-net-out={} tot-cmds={}", figures[0], figures[1], figures[2]);
+        }
     }
 
     fn flags(&self, texts: &Texts) -> String {
@@ -274,7 +322,7 @@ impl Client {
             && filter.addr.as_ref().is_none_or(|addr| is(&self.addr, addr))
             && filter.laddr.as_ref().is_none_or(|addr| is(&self.local, addr))
             && filter.max_age.is_none_or(|least| age >= least)
-            && filter.user.as_ref().is_none_or(|wanted| user().as_bytes() == &wanted[..])
+            && filter.users.last().is_none_or(|wanted| user().as_bytes() == &wanted[..])
     }
 }
 
@@ -302,7 +350,7 @@ mod tests {
     fn a_line_has_stocks_fields_in_stocks_order() {
         let clients = Clients::default();
         client(&clients, 1_000).update(|texts| texts.name = Bytes::from("n"));
-        let line = clients.list(None, None);
+        let line = clients.list(Product::Redis, None, None);
         let fields: Vec<_> = line.split_whitespace().filter_map(|field| field.split('=').next()).collect();
         assert_eq!(
             fields.join(" "),
@@ -312,6 +360,8 @@ mod tests {
         let start =
             "id=1 addr=127.0.0.1:1000 laddr=127.0.0.1:26379 fd=8 name=n age=0 idle=0 flags=N db=0 sub=0 ";
         assert!(line.starts_with(start), "{line}");
+        let line = clients.list(Product::Valkey, None, None);
+        assert!(line.ends_with(" lib-name= lib-ver= tot-net-in=0 tot-net-out=0 tot-cmds=0\n"), "{line}");
     }
 
     #[test]
@@ -325,7 +375,7 @@ mod tests {
             (filter(|f| f.addr = Some(Bytes::from("127.0.0.1:1001"))), (1, false)),
             (filter(|f| f.addr = Some(Bytes::from("127.0.0.1:1"))), (0, false)),
             (filter(|f| f.laddr = Some(Bytes::from("127.0.0.1:26379"))), (2, false)),
-            (filter(|f| f.user = Some(Bytes::from("bob"))), (0, false)),
+            (filter(|f| f.users = vec![Bytes::from("bob")]), (0, false)),
             (filter(|f| f.max_age = Some(0)), (2, false)),
             (filter(|f| f.max_age = Some(100)), (0, false)),
         ] {

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Shared;
-use super::settings::{Product, REPORTED_VERSION};
+use super::listen::Kind;
+use super::settings::Settings;
 use crate::engine::MasterView;
+use crate::product::{REDIS_VERSION, VALKEY_VERSION, VIGIA_VERSION};
 
 /// Appends a section.
 type Write = fn(&Shared, &mut String);
@@ -43,19 +45,20 @@ fn server(shared: &Shared, out: &mut String) {
     let uptime = shared.stats.started.elapsed().as_secs();
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     out.push_str("# Server\r\n");
-    lines! { out, "redis_version" = REPORTED_VERSION; }
-    if settings.product == Product::Valkey {
-        lines! { out, "server_name" = "valkey"; "valkey_version" = REPORTED_VERSION; }
+    lines! { out, "redis_version" = REDIS_VERSION; }
+    if settings.product.is_valkey() {
+        lines! { out, "server_name" = "valkey"; "valkey_version" = VALKEY_VERSION; }
     }
     lines! { out,
-        "vigia_version" = env!("CARGO_PKG_VERSION");
+        "vigia_version" = VIGIA_VERSION;
         "redis_git_sha1" = "00000000";
         "redis_git_dirty" = 0;
         "redis_build_id" = "0";
-        "redis_mode" = "sentinel";
     }
-    if settings.product == Product::Valkey {
+    if settings.introduced_as().is_valkey() {
         lines! { out, "server_mode" = "sentinel"; }
+    } else {
+        lines! { out, "redis_mode" = "sentinel"; }
     }
     lines! { out,
         "os" = os();
@@ -65,7 +68,7 @@ fn server(shared: &Shared, out: &mut String) {
         "process_id" = std::process::id();
         "process_supervised" = "no";
         "run_id" = shared.run_id;
-        "tcp_port" = settings.port;
+        "tcp_port" = settings.shown_port();
         "server_time_usec" = wall.as_micros();
         "uptime_in_seconds" = uptime;
         "uptime_in_days" = uptime / 86_400;
@@ -76,12 +79,18 @@ fn server(shared: &Shared, out: &mut String) {
         "config_file" = settings.config_file.display();
         "io_threads_active" = 0;
     }
-    if settings.product == Product::Valkey {
+    if settings.product.is_valkey() {
         lines! { out, "availability_zone" = ""; }
     }
-    if settings.port != 0 {
-        let binds: String = settings.bind.iter().map(|host| format!(",bind={host}")).collect();
-        let _ = write!(out, "listener0:name=tcp{binds},port={}\r\n", settings.port);
+    listeners(settings, out);
+}
+
+/// One line each, numbered without gaps. Source: spec 08, section 1.
+fn listeners(settings: &Settings, out: &mut String) {
+    let all = [(Kind::Tcp, settings.port), (Kind::Tls, settings.tls_port)];
+    let binds: String = settings.bind.iter().map(|host| format!(",bind={host}")).collect();
+    for (number, (kind, port)) in all.into_iter().filter(|(_, port)| *port != 0).enumerate() {
+        let _ = write!(out, "listener{number}:name={}{binds},port={port}\r\n", kind.as_str());
     }
 }
 
@@ -138,10 +147,10 @@ fn stats(shared: &Shared, out: &mut String) {
         "client_query_buffer_limit_disconnections" = stats.too_much.get();
         "client_output_buffer_limit_disconnections" = stats.too_slow.get();
         "accept_failures" = stats.accept_failures.get();
-        "acl_access_denied_auth" = shared.denied.get();
-        "acl_access_denied_cmd" = 0;
+        "acl_access_denied_auth" = shared.denied.auth.get();
+        "acl_access_denied_cmd" = shared.denied.commands.get();
         "acl_access_denied_key" = 0;
-        "acl_access_denied_channel" = 0;
+        "acl_access_denied_channel" = shared.denied.channels.get();
     }
 }
 
@@ -164,12 +173,13 @@ fn sentinel(shared: &Shared, out: &mut String) {
     let masters = masters(shared);
     let figures = &shared.settings.figures;
     let (running, queued) = figures.scripts();
-    let tilt = figures.tilt_since_secs();
+    let tilt = figures.tilt_secs();
     out.push_str("# Sentinel\r\n");
     lines! { out,
         "sentinel_masters" = masters.len();
-        "sentinel_tilt" = i32::from(tilt >= 0);
-        "sentinel_tilt_since_seconds" = tilt;
+        "sentinel_tilt" = i32::from(tilt.is_some());
+        "sentinel_tilt_since_seconds" = tilt.map_or(-1, |secs| i64::try_from(secs).unwrap_or(i64::MAX));
+        "sentinel_total_tilt" = figures.tilts();
         "sentinel_running_scripts" = running;
         "sentinel_scripts_queue_length" = queued;
         "sentinel_simulate_failure_flags" = figures.simulate_failure();

@@ -7,6 +7,7 @@
 //! | What may grow | Bound |
 //! |---|---|
 //! | connections | `maxclients` |
+//! | TLS handshakes under way | 256, then the oldest gives way; 10 s each |
 //! | one request | `client-query-buffer-limit`, `proto-max-bulk-len`; 10 words of 16 KiB before AUTH |
 //! | unread replies of a client | 1 MiB and one reply: then its requests are not read |
 //! | unread messages of a subscriber | 32 MiB, or 8 MiB for 60 s: then it is disconnected |
@@ -16,11 +17,13 @@
 //! Source: spec 02; spec 01, section 7; spec 07; client research, section 3.
 
 mod accept;
+mod acl;
 mod auth;
 mod client_command;
 mod clients;
 mod conn;
 mod execute;
+mod handshake;
 mod info;
 mod listen;
 mod output;
@@ -38,30 +41,30 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-pub use listen::{BindError, bind};
+pub use handshake::MOST as MOST_HANDSHAKES;
+pub use listen::{BindError, Kind, Listener, bind};
 pub use pubsub::Hub;
-pub use settings::{Figures, Limits, Names, Product, REPORTED_VERSION, Settings, User};
+pub use settings::{Figures, Limits, Names, Settings};
 
 use super::handle::EngineHandle;
-use auth::Users;
 use clients::Clients;
+use handshake::Handshakes;
 use pause::Pause;
-use stats::{Counter, Stats};
+use stats::{Denials, Stats};
 
 /// What all connections share.
 struct Shared {
     settings: Settings,
-    users: Users,
     handle: EngineHandle,
     hub: Hub,
     clients: Clients,
+    handshakes: Handshakes,
     stats: Stats,
-    /// Wrong passwords.
-    denied: Counter,
+    /// What was denied to clients.
+    denied: Denials,
     pause: Pause,
     /// Random for each start of the process; not the sentinel's id.
     run_id: String,
@@ -80,7 +83,7 @@ impl fmt::Debug for Shared {
 /// `on_shutdown_command` is called, on a connection's task, for each `SHUTDOWN` command; the client
 /// gets no reply.
 pub async fn serve(
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     settings: Settings,
     handle: EngineHandle,
     hub: Hub,
@@ -98,6 +101,7 @@ pub async fn serve(
     // An error means that nobody can ask for the shutdown any more.
     let _ = shutdown.wait_for(|end| *end).await;
     accepting.shutdown().await;
+    shared.handshakes.end_all();
     shared.clients.kill_all();
     while all_gone.recv().await.is_some() {}
 }
@@ -110,13 +114,13 @@ impl Shared {
         on_shutdown: Box<dyn Fn() + Send + Sync>,
     ) -> Self {
         Self {
-            users: Users::new(&settings.users),
             settings,
             handle,
             hub,
             clients: Clients::default(),
+            handshakes: Handshakes::default(),
             stats: Stats::new(),
-            denied: Counter::default(),
+            denied: Denials::default(),
             pause: Pause::default(),
             run_id: random_id(),
             on_shutdown,

@@ -31,7 +31,7 @@ impl Conn {
                 let value = Value::text(&self.shared.settings.my_id);
                 self.reply(&value);
             }
-            SentinelCommand::Help => self.reply(&help::sentinel()),
+            SentinelCommand::Help => self.reply(&help::sentinel(self.shared.settings.product)),
         }
     }
 

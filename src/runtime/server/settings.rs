@@ -1,23 +1,26 @@
 //! What the server must be told.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::engine::settings::defaults;
-use crate::engine::{self, RunId};
+use crate::engine::{self, RunId, Time};
+use crate::product::Product;
+use crate::runtime::acl::Acl;
+use crate::runtime::tls::Tls;
 use crate::wire::Limits as RequestLimits;
-
-/// Version that `HELLO` and `INFO` report: the newest one that Redis and Valkey agree on, as
-/// clients compare it as `x.y.z`. Source: spec 08, sections 4 and 6.
-pub const REPORTED_VERSION: &str = "7.2.4";
 
 /// Settings of the listening side of the process.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `port`, default 26379; 0 listens nowhere.
     pub port: u16,
+    /// `tls-port`, default 0: listens nowhere; otherwise `tls` must be there.
+    pub tls_port: u16,
+    /// How TLS is spoken.
+    pub tls: Option<Arc<Tls>>,
     /// `bind`, default `*` and `-::*`; a `-` in front means "ignore if not available".
     pub bind: Vec<String>,
     /// `protected-mode`, default no.
@@ -33,8 +36,8 @@ pub struct Settings {
     pub tcp_backlog: u32,
     /// Bounds per client.
     pub limits: Limits,
-    /// The users; one without a `default` gets stock's (`on nopass`).
-    pub users: Vec<User>,
+    /// Who may log in and do what; default is stock's `default` user alone.
+    pub acl: Arc<Acl>,
     /// `myid`: what `SENTINEL MYID` answers.
     pub my_id: RunId,
     /// Absolute path of the configuration file.
@@ -43,6 +46,8 @@ pub struct Settings {
     pub executable: PathBuf,
     /// As what the server introduces itself.
     pub product: Product,
+    /// `extended-redis-compatibility`, default no: as `valkey-sentinel`, `HELLO` says that it is Redis.
+    pub extended_redis_compatibility: bool,
     /// `hz` as configured, default 10; only shown.
     pub hz: u32,
     /// Figures of `INFO` that others keep.
@@ -50,10 +55,17 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The port that is shown where there is room for one: `port`, or `tls-port` where that is 0.
+    pub fn shown_port(&self) -> u16 {
+        if self.port == 0 { self.tls_port } else { self.port }
+    }
+
     /// The defaults for a sentinel with this identity.
     pub fn new(my_id: RunId) -> Self {
         Self {
             port: defaults::PORT,
+            tls_port: 0,
+            tls: None,
             bind: vec!["*".to_owned(), "-::*".to_owned()],
             protected_mode: false,
             maxclients: 10_000,
@@ -61,13 +73,24 @@ impl Settings {
             tcp_keepalive_secs: 300,
             tcp_backlog: 511,
             limits: Limits::default(),
-            users: vec![User::open()],
+            acl: Arc::default(),
             my_id,
             config_file: PathBuf::new(),
             executable: PathBuf::new(),
-            product: Product::Redis,
+            product: Product::default(),
+            extended_redis_compatibility: false,
             hz: 10,
             figures: Arc::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// As what `HELLO` and `INFO` introduce the server. Source: spec 08, section 4.
+    pub fn introduced_as(&self) -> Product {
+        match self.product {
+            Product::Valkey if self.extended_redis_compatibility => Product::Redis,
+            product @ (Product::Vigia | Product::Redis | Product::Valkey) => product,
         }
     }
 }
@@ -120,65 +143,16 @@ impl Default for Limits {
     }
 }
 
-/// Name of the program that clients believe to talk to.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Product {
-    /// `redis`.
-    #[default]
-    Redis,
-    /// `valkey`.
-    Valkey,
-}
-
-impl Product {
-    /// The word in `HELLO`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Redis => "redis",
-            Self::Valkey => "valkey",
-        }
-    }
-}
-
-/// One user. Rules about commands and channels are for a later release: a user that is on may do
-/// everything.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct User {
-    /// Its name.
-    pub name: Arc<str>,
-    /// `on`.
-    pub enabled: bool,
-    /// Whether any password will do.
-    pub nopass: bool,
-    /// SHA-256 of each password.
-    pub password_hashes: Vec<[u8; 32]>,
-}
-
-impl User {
-    /// Stock's `default` user: on, without a password.
-    pub fn open() -> Self {
-        Self { name: Arc::from("default"), enabled: true, nopass: true, password_hashes: Vec::new() }
-    }
-}
-
-/// Figures of `INFO` whose owners are elsewhere in the process; each is one relaxed atomic.
-#[derive(Debug)]
+/// Figures of `INFO` whose owners are elsewhere in the process; each is one relaxed atomic, but for the
+/// present TILT.
+#[derive(Debug, Default)]
 pub struct Figures {
-    tilt_since_secs: AtomicI64,
+    /// Its name, and when it was heard of.
+    tilt: Mutex<Option<(Time, Instant)>>,
+    tilts: AtomicU64,
     running_scripts: AtomicU64,
     queued_scripts: AtomicU64,
     simulate_failure: AtomicU8,
-}
-
-impl Default for Figures {
-    fn default() -> Self {
-        Self {
-            tilt_since_secs: AtomicI64::new(-1),
-            running_scripts: AtomicU64::new(0),
-            queued_scripts: AtomicU64::new(0),
-            simulate_failure: AtomicU8::new(0),
-        }
-    }
 }
 
 impl Figures {
@@ -188,6 +162,11 @@ impl Figures {
         self.simulate_failure.store(figures.simulate_failure, Ordering::Relaxed);
         self.running_scripts.store(number(figures.running_scripts), Ordering::Relaxed);
         self.queued_scripts.store(number(figures.queued_scripts), Ordering::Relaxed);
+        self.tilts.store(figures.tilts, Ordering::Relaxed);
+        let mut tilt = self.tilt.lock().unwrap_or_else(PoisonError::into_inner);
+        if tilt.map(|(since, _)| since) != figures.tilt {
+            *tilt = figures.tilt.map(|since| (since, Instant::now()));
+        }
     }
 
     /// `sentinel_simulate_failure_flags`.
@@ -195,18 +174,19 @@ impl Figures {
         self.simulate_failure.load(Ordering::Relaxed)
     }
 
-    /// Tells whether the process is in TILT, and for how many seconds.
-    pub fn set_tilt(&self, since_secs: Option<u32>) {
-        self.tilt_since_secs.store(since_secs.map_or(-1, i64::from), Ordering::Relaxed);
-    }
-
     /// Running scripts, queued scripts.
     pub fn scripts(&self) -> (u64, u64) {
         (self.running_scripts.load(Ordering::Relaxed), self.queued_scripts.load(Ordering::Relaxed))
     }
 
-    /// Seconds since TILT began; -1 when there is none.
-    pub fn tilt_since_secs(&self) -> i64 {
-        self.tilt_since_secs.load(Ordering::Relaxed)
+    /// Whole seconds since TILT began; `None` when there is none.
+    pub fn tilt_secs(&self) -> Option<u64> {
+        let tilt = self.tilt.lock().unwrap_or_else(PoisonError::into_inner);
+        tilt.map(|(_, heard)| heard.elapsed().as_secs())
+    }
+
+    /// `sentinel_total_tilt`.
+    pub fn tilts(&self) -> u64 {
+        self.tilts.load(Ordering::Relaxed)
     }
 }

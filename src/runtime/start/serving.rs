@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::outside::{Logging, Outside};
-use super::{Fatal, Formats, PidFile, executable, names, random, settle_identity, supervisor};
+use super::{Fatal, Formats, Launch, PidFile, executable, names, random, settle_identity, supervisor};
 use crate::conf::{Generic, Loaded};
 use crate::engine::{Engine, RunId, Time};
+use crate::runtime::acl::{self, Acl};
 use crate::runtime::driver::{COMMANDS, Clock, Driver, Inboxes, LINK_EVENTS, SAVE_RESULTS, SCRIPT_EVENTS};
 use crate::runtime::files::{Disk, strerror};
 use crate::runtime::handle::{EngineHandle, Views};
@@ -19,6 +20,7 @@ use crate::runtime::save::{self, Saver, Writer};
 use crate::runtime::scripts::{ScriptEvent, Scripts};
 use crate::runtime::server::{self, Hub, Settings};
 use crate::runtime::signals::{Signals, Wish};
+use crate::runtime::tls::{self, Tls};
 
 /// How long the end waits for a save in flight, and for clients to go.
 const END_PATIENCE: Duration = Duration::from_secs(1);
@@ -27,6 +29,7 @@ const STOP_QUEUE: usize = 1;
 
 /// Serves until a signal, `SHUTDOWN`, or the end of the engine. Returns the exit code.
 pub(super) async fn serve(
+    launch: &Launch,
     config: PathBuf,
     mut loaded: Loaded,
     maxclients: u64,
@@ -35,21 +38,22 @@ pub(super) async fn serve(
 ) -> Result<u8, Fatal> {
     let mut signals =
         Signals::take().map_err(|error| Fatal::Log(format!("No signals: {}", strerror(&error))))?;
-    let mut settings = server_settings(&loaded.generic, maxclients);
-    let listeners = server::bind(&settings).map_err(|error| {
-        Fatal::Log(format!("{error}\nFailed listening on port {} (tcp), aborting.", settings.port))
-    })?;
+    let acl = Arc::new(acl::from_config(&loaded.generic).map_err(Fatal::Log)?);
+    let tls = load_tls(&loaded.generic)?;
+    let settings = server_settings(&loaded.generic, maxclients, Arc::clone(&acl));
+    let mut settings = Settings { tls: tls.clone(), ..settings };
+    let listeners = server::bind(&settings).map_err(|error| Fatal::Log(error.to_string()))?;
     names::settle(&mut loaded.state).await;
-    let mut saver = Saver::new(Disk, Formats(loaded.generic.clone()), config.clone());
+    let mut saver = Saver::new(Disk, Formats { generic: loaded.generic.clone(), acl }, config.clone());
     let my_id = settle_identity(&mut loaded, &mut saver)?;
-    settings = Settings { my_id, config_file: config, executable: executable(), ..settings };
+    settings = Settings { my_id, config_file: config, executable: executable(&launch.program), ..settings };
 
     let hub = Hub::new();
     let log = logging.log.clone();
     let (script_sender, scripts) = mpsc::channel(SCRIPT_EVENTS);
     let figures = Arc::clone(&settings.figures);
     let outside = Outside { hub: hub.clone(), figures, scripts: Scripts::new(script_sender), logging };
-    let mut engine = start_engine(&loaded, saver, outside, scripts)?;
+    let mut engine = start_engine(&loaded, tls, saver, outside, scripts)?;
     let (stop_server, server_stopped) = watch::channel(false);
     let (asked_to_stop, mut stop_asked) = mpsc::channel(STOP_QUEUE);
     let on_shutdown = move || {
@@ -87,6 +91,7 @@ struct Running {
 
 fn start_engine(
     loaded: &Loaded,
+    tls: Option<Arc<Tls>>,
     saver: Saver<Disk, Formats>,
     outside: Outside,
     scripts: mpsc::Receiver<ScriptEvent>,
@@ -97,7 +102,11 @@ fn start_engine(
     let (stop, stopped) = oneshot::channel();
     let writer = save::spawn(saver, saved_sender)
         .map_err(|error| Fatal::Log(format!("No thread for saving: {}", strerror(&error))))?;
-    let options = Options { source: source_addr(&loaded.generic), resolver: Arc::new(Resolver::default()) };
+    let options = Options {
+        source: source_addr(&loaded.generic),
+        resolver: Arc::new(Resolver::default()),
+        tls: tls.filter(|tls| tls.config().replication),
+    };
     let mut seed = [0_u8; 8];
     random(&mut seed)?;
 
@@ -144,6 +153,26 @@ async fn insist(signals: &mut Signals, log: Option<&Log>) -> u8 {
     }
 }
 
+/// The certificates, which are watched from now on; `None` where nothing uses TLS.
+fn load_tls(generic: &Generic) -> Result<Option<Arc<Tls>>, Fatal> {
+    let config = generic.tls();
+    if !config.is_on() {
+        return Ok(None);
+    }
+    if config.replication && !config.check_hostnames {
+        tracing::info!(
+            "TLS: nodes and sentinels must show certificates of a CA that is configured here, for whatever host (as \
+             in redis-sentinel). With 'vigia.tls-check-hostnames yes' they must name the host as well."
+        );
+    }
+    let tls = Tls::new(config).map_err(|error| {
+        Fatal::Log(format!("{error}\nFailed to configure TLS. Check logs for more info."))
+    })?;
+    let tls = Arc::new(tls);
+    tokio::spawn(tls::watch(Arc::clone(&tls)));
+    Ok(Some(tls))
+}
+
 fn source_addr(generic: &Generic) -> Option<std::net::IpAddr> {
     let text = generic.bind_source_addr.as_deref().filter(|text| !text.is_empty())?;
     let parsed = text.parse();
@@ -153,24 +182,23 @@ fn source_addr(generic: &Generic) -> Option<std::net::IpAddr> {
     parsed.ok()
 }
 
-fn server_settings(generic: &Generic, maxclients: u64) -> Settings {
+fn server_settings(generic: &Generic, maxclients: u64, acl: Arc<Acl>) -> Settings {
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-    let users = generic.users.iter().map(|user| server::User {
-        name: user.name.as_str().into(),
-        enabled: user.enabled,
-        nopass: user.nopass,
-        password_hashes: user.password_hashes.clone(),
-    });
     let mut settings = Settings::new(RunId::from(""));
     settings.port = generic.port;
+    settings.tls_port = generic.tls().port;
     settings.bind.clone_from(&generic.bind);
     settings.protected_mode = generic.protected_mode;
     settings.maxclients = size(maxclients);
     settings.timeout_secs = generic.timeout.into();
     settings.tcp_keepalive_secs = generic.tcp_keepalive.into();
     settings.tcp_backlog = generic.tcp_backlog;
-    settings.users = users.collect();
-    let hz = generic.raw.get("hz").and_then(|lines| lines.last()?.first()?.parse().ok());
+    settings.acl = acl;
+    settings.product = generic.product;
+    let raw = |name: &str| generic.raw.get(name).and_then(|lines| lines.last()?.first());
+    settings.extended_redis_compatibility =
+        raw("extended-redis-compatibility").is_some_and(|word| word.eq_ignore_ascii_case("yes"));
+    let hz = raw("hz").and_then(|word| word.parse().ok());
     settings.hz = hz.unwrap_or(settings.hz);
     settings.limits.pubsub_hard = size(generic.pubsub_limit.hard);
     settings.limits.pubsub_soft = size(generic.pubsub_limit.soft);

@@ -20,10 +20,10 @@ use bytes::Bytes;
 
 pub use acl::AclCommand;
 pub use client::{ClientFilter, ClientKind, ClientSub, Kill, ReplyMode, SkipMe, Tracking};
-pub use connection::{Hello, Shutdown};
+pub use connection::{Hello, HelloOption, Shutdown};
 pub use introspect::{CommandSub, ListFilter};
 pub use sentinel::SentinelCommand;
-pub use spec::{Arg, Category, Flag, Spec, Traits};
+pub use spec::{Arg, Category, Flag, Spec, Traits, VALKEY_SINCE};
 pub use table::{TABLE, find, listed};
 
 use super::words;
@@ -102,6 +102,8 @@ pub struct CommandError {
     /// a wrong number of words, which stock reports even to a client that is not authenticated.
     /// `Some`: an error of its options; authentication and permissions go first.
     pub spec: Option<&'static Spec>,
+    /// The command that the words name, whatever is wrong with the others.
+    pub named: Option<&'static Spec>,
 }
 
 impl CommandError {
@@ -111,7 +113,12 @@ impl CommandError {
     }
 
     pub(super) fn new(text: impl Into<Bytes>) -> Self {
-        Self { text: text.into(), spec: None }
+        Self { text: text.into(), spec: None, named: None }
+    }
+
+    /// A text around a word of the client, which may be any bytes; stock stops at a NUL.
+    pub fn quoting(before: &str, word: &[u8], after: &str) -> Self {
+        Self::new([before.as_bytes(), words::cut(word, usize::MAX), after.as_bytes()].concat())
     }
 }
 
@@ -133,20 +140,29 @@ type Result<T> = std::result::Result<T, CommandError>;
 ///
 /// Source: spec 02, section 2.
 pub fn lookup(argv: &[Bytes]) -> Result<&'static Spec> {
+    let spec = resolve(argv)?;
+    if spec.takes(argv.len()) {
+        Ok(spec)
+    } else {
+        Err(CommandError { named: Some(spec), ..wrong_arity(spec) })
+    }
+}
+
+/// The same, whatever the number of words.
+///
+/// # Errors
+/// Unknown command or sub-command.
+pub fn resolve(argv: &[Bytes]) -> Result<&'static Spec> {
     let Some(name) = argv.first() else {
         return Err(unknown_command(argv));
     };
     let Some(top) = table::find_top(name) else {
         return Err(unknown_command(argv));
     };
-    let spec = match argv.get(1) {
-        Some(sub) if !top.subs.is_empty() => match top.sub(sub) {
-            Some(spec) => spec,
-            None => return Err(unknown_subcommand(top, sub)),
-        },
-        Some(_) | None => top,
-    };
-    if spec.takes(argv.len()) { Ok(spec) } else { Err(wrong_arity(spec)) }
+    match argv.get(1) {
+        Some(sub) if !top.subs.is_empty() => top.sub(sub).ok_or_else(|| unknown_subcommand(top, sub)),
+        Some(_) | None => Ok(top),
+    }
 }
 
 /// Makes a typed command of the words of one request.
@@ -157,7 +173,7 @@ pub fn parse(argv: &[Bytes]) -> Result<Parsed> {
     let spec = lookup(argv)?;
     match typed(spec, argv) {
         Ok(command) => Ok(Parsed { command, spec }),
-        Err(error) => Err(CommandError { spec: Some(spec), ..error }),
+        Err(error) => Err(CommandError { spec: Some(spec), named: Some(spec), ..error }),
     }
 }
 

@@ -18,6 +18,8 @@ pub struct OneLeader {
     ids: BTreeMap<String, RunId>,
     /// Per sentinel and master: number of voters and quorum on its disk.
     known: BTreeMap<(String, MasterName), (usize, usize)>,
+    /// Failovers that an operator asked for need the majority, but not the quorum.
+    ordered: BTreeSet<(String, MasterName)>,
 }
 
 impl OneLeader {
@@ -29,12 +31,13 @@ impl OneLeader {
         }
     }
 
-    fn enough(&self, sentinel: &str, master: &MasterName, epoch: u64) -> Result<(), String> {
+    fn enough(&mut self, sentinel: &str, master: &MasterName, epoch: u64) -> Result<(), String> {
         let Some(me) = self.ids.get(sentinel) else { return Ok(()) };
         let nobody = BTreeSet::new();
         let voters = self.votes.get(&(master.clone(), epoch, me.clone())).unwrap_or(&nobody);
         let known = |voter: &str| self.known.get(&(voter.to_owned(), master.clone())).copied();
-        let quorum = known(sentinel).map_or(1, |(_, quorum)| quorum);
+        let ordered = self.ordered.remove(&(sentinel.to_owned(), master.clone()));
+        let quorum = known(sentinel).filter(|_| !ordered).map_or(1, |(_, quorum)| quorum);
         let largest = voters.iter().filter_map(|voter| known(voter)).map(|(voters, _)| voters).max();
         let needed = (largest.unwrap_or(1) / 2 + 1).max(quorum);
         if voters.len() >= needed {
@@ -68,6 +71,10 @@ impl Oracle for OneLeader {
             Sight::Vote { sentinel, master, epoch, leader } => {
                 let voters = self.votes.entry((master.clone(), epoch, RunId::from(leader))).or_default();
                 voters.insert(sentinel.to_owned());
+                Ok(())
+            }
+            Sight::Ordered { sentinel, master } => {
+                self.ordered.insert((sentinel.to_owned(), master.clone()));
                 Ok(())
             }
             Sight::Elected { sentinel, master, epoch, forced: false, .. } => {

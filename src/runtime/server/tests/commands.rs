@@ -1,7 +1,6 @@
 //! Replies, byte by byte as redis-sentinel gives them (where it has the command).
 
 use super::*;
-use sha2::{Digest, Sha256};
 
 const HELLO_TAIL: &str = "$4\r\nmode\r\n$8\r\nsentinel\r\n$7\r\nmodules\r\n*0\r\n";
 
@@ -119,11 +118,7 @@ async fn hello_in_all_forms() {
 #[tokio::test]
 async fn a_password_is_wanted_in_stocks_order_of_errors() {
     let server = Server::with(|settings| {
-        settings.users = vec![User {
-            password_hashes: vec![Sha256::digest("secret").into()],
-            nopass: false,
-            ..User::open()
-        }];
+        settings.acl.set_user(b"default", &[">secret"]).unwrap();
     })
     .await;
     let noauth = "-NOAUTH Authentication required.\r\n";
@@ -233,7 +228,7 @@ async fn info_has_what_tools_look_for() {
         "\r\nmaxclients:10000\r\n",
         "\r\n\r\n# Stats\r\ntotal_connections_received:1\r\ntotal_commands_processed:1\r\n",
         "\r\n\r\n# CPU\r\nused_cpu_sys:",
-        "\r\n\r\n# Sentinel\r\nsentinel_masters:1\r\nsentinel_tilt:0\r\nsentinel_tilt_since_seconds:-1\r\nsentinel_running_scripts:0\r\nsentinel_scripts_queue_length:0\r\nsentinel_simulate_failure_flags:0\r\nmaster0:name=mymaster,status=ok,address=127.0.0.1:6379,slaves=2,sentinels=3\r\n",
+        "\r\n\r\n# Sentinel\r\nsentinel_masters:1\r\nsentinel_tilt:0\r\nsentinel_tilt_since_seconds:-1\r\nsentinel_total_tilt:0\r\nsentinel_running_scripts:0\r\nsentinel_scripts_queue_length:0\r\nsentinel_simulate_failure_flags:0\r\nmaster0:name=mymaster,status=ok,address=127.0.0.1:6379,slaves=2,sentinels=3\r\n",
     ] {
         assert!(text.contains(wanted), "{wanted:?} in {text}");
     }
