@@ -22,6 +22,8 @@ mod draw;
 mod episode;
 #[path = "sim/faults.rs"]
 mod faults;
+#[path = "sim/mutants.rs"]
+mod mutants;
 #[path = "sim/operators.rs"]
 mod operators;
 #[path = "sim/runner.rs"]

@@ -1,6 +1,7 @@
 //! One episode: faults under the oracles of safety, repair, and then liveness within the stated bound.
 
-use vigia::engine::{Span, Time};
+use vigia::engine::event::Kind as EventKind;
+use vigia::engine::{Event, Span, Time};
 
 use crate::draw::{self, Episode};
 use crate::tally::Tally;
@@ -17,6 +18,9 @@ const BOUND_MIXED: Span = Span::secs(25);
 /// How long a node that claims to be a master is left alone by a sentinel that does not know it as a retired
 /// one: four publish periods (redis#1445).
 const CLAIM: Span = Span::secs(8);
+
+/// What has not ended by itself after this never will (L3).
+const LONGEST: Span = Span::secs(25);
 
 /// What an episode left behind.
 #[derive(Debug)]
@@ -50,6 +54,9 @@ pub(crate) fn run(seed: u64, trace: bool, without: Option<&str>) -> Outcome {
         converge(&mut world, healed, without);
     }
     check(&world, without).unwrap_or_else(|why| world.fail(&format!("{why} (again)")));
+    if world.oracles.wait() {
+        world.run_for(LONGEST);
+    }
     Outcome { tally: Tally::of(&world, drawn.faults, took.as_ms()), fingerprint: world.trace.fingerprint() }
 }
 
@@ -104,9 +111,23 @@ fn converge(world: &mut World, healed: Time, without: Option<&str>) {
 fn bound(world: &World) -> Span {
     let orders = ["+reset-master", "-monitor"].iter().map(|event| world.count_events(Time(0), event));
     let forgot = orders.sum::<usize>() > 0;
-    let usual = if world.options.stock > 0 { BOUND_MIXED } else { BOUND };
+    let mixed = world.options.stock > 0;
+    let usual = if mixed { BOUND_MIXED } else { BOUND };
+    let usual = if has_orphan(world) { usual.max(CLAIM + BOUND) } else { usual };
     let patient = CLAIM.max(Span::ms(world.options.failover_timeout_ms)) + BOUND;
     if forgot { usual.max(patient) } else { usual }
+}
+
+/// Whether a node was promoted by a leader that nobody heard of any more: it died, or it could not verify the
+/// promotion in its term. If the old master lives, the node is one that claims to be a master.
+fn has_orphan(world: &World) -> bool {
+    world.promotions.iter().any(|(at, pid)| {
+        let addr = &world.procs[pid.0].addr;
+        let switched = format!("{} {}", addr.host, addr.port);
+        let told = |event: &Event| event.kind == EventKind::SwitchMaster && event.detail.ends_with(&switched);
+        let events = world.sentinels().into_iter().flat_map(|pid| world.sentinel(pid).events.iter());
+        !events.filter(|(when, _)| when >= at).any(|(_, event)| told(event))
+    })
 }
 
 fn check(world: &World, without: Option<&str>) -> Result<(), String> {

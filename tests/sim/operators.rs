@@ -63,6 +63,10 @@ fn set_one(name: MasterName, option: &str, value: u64) -> Command {
 pub(crate) fn remove(world: &mut World, group: usize) {
     let name = world.masters[group].clone();
     let mut chosen = some(world);
+    if !world.is_whole() {
+        // What only one side of a cut knows, an operator does not take from all of it.
+        chosen.truncate(1);
+    }
     let keeps = |pid: &Pid| !chosen.contains(pid) && world.view_of(*pid, &name).is_some();
     if !world.live_sentinels().iter().any(keeps) {
         chosen.pop(); // Somebody must be left who knows the group.

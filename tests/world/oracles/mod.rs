@@ -69,6 +69,11 @@ pub enum Sight<'a> {
         /// What it says.
         hello: &'a Hello,
     },
+    /// A stock sentinel said hello; it has saved what it says.
+    StockHello {
+        /// What it says.
+        hello: &'a Hello,
+    },
     /// A vote was asked for.
     Campaign {
         /// By whom.
@@ -176,6 +181,11 @@ pub trait Oracle: std::fmt::Debug {
     /// Its number in DESIGN section 4.
     fn rule(&self) -> &'static str;
 
+    /// Whether it waits for the end of something that it has seen begin.
+    fn waits(&self) -> bool {
+        false
+    }
+
     /// Whether it holds in a group with stock peers too.
     fn holds_with_stock(&self) -> bool {
         false
@@ -223,6 +233,11 @@ impl Oracles {
         self.rules.retain(|oracle| oracle.rule() != rule);
     }
 
+    /// Whether some rule waits for an end.
+    pub fn wait(&self) -> bool {
+        self.rules.iter().any(|rule| rule.waits())
+    }
+
     /// Shows one thing to every rule.
     ///
     /// # Errors
@@ -249,6 +264,7 @@ impl Sight<'_> {
             Self::Started { .. }
             | Self::Saved { .. }
             | Self::Campaign { .. }
+            | Self::StockHello { .. }
             | Self::Info { .. }
             | Self::Promotes { .. }
             | Self::Reset { .. }

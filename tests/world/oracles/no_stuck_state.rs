@@ -52,6 +52,10 @@ impl Oracle for NoStuckState {
         "L3"
     }
 
+    fn waits(&self) -> bool {
+        !self.open.is_empty()
+    }
+
     fn holds_with_stock(&self) -> bool {
         true
     }

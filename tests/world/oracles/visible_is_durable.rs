@@ -20,13 +20,16 @@ impl VisibleIsDurable {
     fn saved(&mut self, sentinel: &str, state: &State) {
         self.current = self.current.max(state.current_epoch.0);
         for master in &state.masters {
-            let key = (master.name.clone(), master.config_epoch.0);
-            let addrs = self.configs.entry(key).or_default();
-            if !addrs.contains(&master.addr) {
-                addrs.push(master.addr.clone());
-            }
+            self.configured(master.name.clone(), master.config_epoch.0, &master.addr);
         }
         self.disks.insert(sentinel.to_owned(), state.clone());
+    }
+
+    fn configured(&mut self, master: MasterName, epoch: u64, addr: &Addr) {
+        let addrs = self.configs.entry((master, epoch)).or_default();
+        if !addrs.contains(addr) {
+            addrs.push(addr.clone());
+        }
     }
 
     fn vote(&self, sentinel: &str, master: &MasterName, epoch: u64, leader: &str) -> Result<(), String> {
@@ -85,6 +88,11 @@ impl Oracle for VisibleIsDurable {
                     ));
                 }
                 self.config(sentinel, &hello.master, hello.config_epoch, &hello.addr)
+            }
+            Sight::StockHello { hello } => {
+                self.current = self.current.max(hello.current_epoch);
+                self.configured(hello.master.clone(), hello.config_epoch, &hello.addr);
+                Ok(())
             }
             Sight::View { sentinel, view } => {
                 self.config(sentinel, &view.name, view.config_epoch.0, &view.addr)
