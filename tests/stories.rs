@@ -7,6 +7,8 @@ mod world;
 
 #[path = "stories/agreement.rs"]
 mod agreement;
+#[path = "stories/beside_stock.rs"]
+mod beside_stock;
 #[path = "stories/catalogue.rs"]
 mod catalogue;
 #[path = "stories/corners.rs"]
@@ -19,6 +21,8 @@ mod disks;
 mod episodes;
 #[path = "stories/failover.rs"]
 mod failover;
+#[path = "stories/names.rs"]
+mod names;
 #[path = "stories/operators.rs"]
 mod operators;
 #[path = "stories/scripts.rs"]
@@ -44,10 +48,10 @@ fn three(seed: u64) -> World {
 
 /// Waits until every living sentinel has switched to another master than `old`.
 fn switched(world: &mut World, old: Pid, limit: Span) -> Time {
-    let old = world.procs[old.0].addr.clone();
     world.run_until("every sentinel switched", limit, |world| {
+        let is_new = |addr| world.at(addr).is_some_and(|pid| pid != old);
         world.live_sentinels().iter().all(|pid| {
-            world.view(*pid, MASTER).is_some_and(|view| view.configured != old && view.addr != old)
+            world.view(*pid, MASTER).is_some_and(|view| is_new(&view.configured) && is_new(&view.addr))
         })
     })
 }

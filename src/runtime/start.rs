@@ -22,7 +22,6 @@ use crate::runtime::save::{Render, Saver, save_and_log};
 use crate::runtime::server::MOST_HANDSHAKES;
 
 mod load;
-mod names;
 mod outside;
 mod serving;
 mod supervisor;

@@ -36,3 +36,4 @@ mod replies;
 mod scripts;
 mod startup;
 mod tilt;
+mod tls;

@@ -17,6 +17,7 @@ macro_rules! tell {
 
 pub mod clock;
 pub mod disk;
+pub mod dns;
 pub mod episode;
 pub mod faults;
 pub mod info;
@@ -149,6 +150,8 @@ pub struct World {
     brains: Vec<Pid>,
     /// Buffers for outputs.
     spare: Vec<Vec<Output>>,
+    /// Names and resolvers.
+    pub dns: dns::Dns,
     /// Oracles are off in a world that is broken on purpose.
     pub watch: bool,
     steps_now: u32,
@@ -219,6 +222,7 @@ impl World {
             Plan::Synced { pid, life, handshake } => self.on_synced(pid, life, handshake),
             Plan::ReplicationCron => self.on_replication_cron(),
             Plan::Loaded { pid, life } => self.on_loaded(pid, life),
+            Plan::LookedUp { pid, life, host } => self.on_looked_up(pid, life, &host),
             Plan::StockTick { pid, life } => self.on_stock_tick(pid, life),
             Plan::Continue { pid, life } => self.on_continue(pid, life),
         }
@@ -270,7 +274,10 @@ impl World {
         if !self.watch {
             return;
         }
-        if let Err(broken) = self.oracles.see(sight) {
+        let mut oracles = std::mem::take(&mut self.oracles);
+        let seen = self.seen_at_home(sight, &mut |sight| oracles.see(sight));
+        self.oracles = oracles;
+        if let Err(broken) = seen {
             tell!(self, "ORACLE {broken}");
             self.fail(&broken);
         }
@@ -320,10 +327,10 @@ impl World {
     /// Whether some running sentinel knows this data node; one that all have forgotten by RESET or REMOVE
     /// while it was away is a stranger, which nobody repairs.
     pub fn is_known(&self, pid: Pid) -> bool {
-        let addr = &self.procs[pid.0].addr;
+        let is = |addr: &Addr| self.at(addr) == Some(pid);
         self.live_sentinels().into_iter().any(|sentinel| {
             let masters = self.sentinel(sentinel).engine.snapshot().state.masters;
-            masters.iter().any(|master| master.addr == *addr || master.replicas.contains(addr))
+            masters.iter().any(|master| is(&master.addr) || master.replicas.iter().any(is))
         })
     }
 
@@ -360,11 +367,6 @@ impl World {
     /// A data node by its name, to change it.
     pub fn node_called(&mut self, name: &str) -> &mut Node {
         self.node_mut(self.pid(name))
-    }
-
-    /// The process that listens at `addr`.
-    pub fn at(&self, addr: &Addr) -> Option<Pid> {
-        self.procs.iter().position(|proc| proc.addr.same_as(addr)).map(Pid)
     }
 
     /// What this sentinel shows of a master.

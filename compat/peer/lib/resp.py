@@ -6,11 +6,17 @@ class Closed(Exception):
     """The server closed the connection."""
 
 
+# Ports at which TLS is spoken, each with the context for it.
+TLS_PORTS = {}
+
+
 class Connection:
     """One connection to a sentinel or a data node on the loopback."""
 
     def __init__(self, port, timeout=5.0, host="127.0.0.1"):
         self.socket = socket.create_connection((host, port), timeout)
+        if port in TLS_PORTS:
+            self.socket = TLS_PORTS[port].wrap_socket(self.socket)
         self.buffer = b""
 
     def close(self):

@@ -47,7 +47,7 @@ use tokio::task::JoinSet;
 pub use handshake::MOST as MOST_HANDSHAKES;
 pub use listen::{BindError, Kind, Listener, bind};
 pub use pubsub::Hub;
-pub use settings::{Figures, Limits, Names, Settings};
+pub use settings::{Figures, Limits, Settings};
 
 use super::handle::EngineHandle;
 use clients::Clients;

@@ -95,28 +95,6 @@ impl Settings {
     }
 }
 
-/// What `SENTINEL MONITOR` does with a host name.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Names {
-    /// Refuses it: `resolve-hostnames no`, the default.
-    Refused,
-    /// Takes the IP that it stands for now: `resolve-hostnames yes`.
-    Resolved,
-    /// Takes the name, which must stand for something: `announce-hostnames yes` as well.
-    Kept,
-}
-
-impl Names {
-    /// What the settings of the sentinel ask for.
-    pub fn of(resolve_hostnames: bool, announce_hostnames: bool) -> Self {
-        match (resolve_hostnames, announce_hostnames) {
-            (false, _) => Self::Refused,
-            (true, false) => Self::Resolved,
-            (true, true) => Self::Kept,
-        }
-    }
-}
-
 /// Bounds per client.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {

@@ -7,15 +7,18 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::outside::{Logging, Outside};
-use super::{Fatal, Formats, Launch, PidFile, executable, names, random, settle_identity, supervisor};
+use super::{Fatal, Formats, Launch, PidFile, executable, random, settle_identity, supervisor};
 use crate::conf::{Generic, Loaded};
 use crate::engine::{Engine, RunId, Time};
 use crate::runtime::acl::{self, Acl};
-use crate::runtime::driver::{COMMANDS, Clock, Driver, Inboxes, LINK_EVENTS, SAVE_RESULTS, SCRIPT_EVENTS};
+use crate::runtime::driver::{
+    COMMANDS, Clock, Driver, Inboxes, LINK_EVENTS, NAME_ANSWERS, SAVE_RESULTS, SCRIPT_EVENTS,
+};
 use crate::runtime::files::{Disk, strerror};
 use crate::runtime::handle::{EngineHandle, Views};
-use crate::runtime::link::{Options, Resolver, TcpLinks};
+use crate::runtime::link::{Options, TcpLinks};
 use crate::runtime::log::Log;
+use crate::runtime::resolver::{Resolved, Resolver};
 use crate::runtime::save::{self, Saver, Writer};
 use crate::runtime::scripts::{ScriptEvent, Scripts};
 use crate::runtime::server::{self, Hub, Settings};
@@ -43,7 +46,6 @@ pub(super) async fn serve(
     let settings = server_settings(&loaded.generic, maxclients, Arc::clone(&acl));
     let mut settings = Settings { tls: tls.clone(), ..settings };
     let listeners = server::bind(&settings).map_err(|error| Fatal::Log(error.to_string()))?;
-    names::settle(&mut loaded.state).await;
     let mut saver = Saver::new(Disk, Formats { generic: loaded.generic.clone(), acl }, config.clone());
     let my_id = settle_identity(&mut loaded, &mut saver)?;
     settings = Settings { my_id, config_file: config, executable: executable(&launch.program), ..settings };
@@ -51,9 +53,11 @@ pub(super) async fn serve(
     let hub = Hub::new();
     let log = logging.log.clone();
     let (script_sender, scripts) = mpsc::channel(SCRIPT_EVENTS);
+    let (name_sender, names) = mpsc::channel(NAME_ANSWERS);
     let figures = Arc::clone(&settings.figures);
-    let outside = Outside { hub: hub.clone(), figures, scripts: Scripts::new(script_sender), logging };
-    let mut engine = start_engine(&loaded, tls, saver, outside, scripts)?;
+    let (scripts_out, resolver) = (Scripts::new(script_sender), Resolver::new(name_sender));
+    let outside = Outside { hub: hub.clone(), figures, scripts: scripts_out, resolver, logging };
+    let mut engine = start_engine(&loaded, tls, saver, outside, scripts, names)?;
     let (stop_server, server_stopped) = watch::channel(false);
     let (asked_to_stop, mut stop_asked) = mpsc::channel(STOP_QUEUE);
     let on_shutdown = move || {
@@ -95,6 +99,7 @@ fn start_engine(
     saver: Saver<Disk, Formats>,
     outside: Outside,
     scripts: mpsc::Receiver<ScriptEvent>,
+    names: mpsc::Receiver<Resolved>,
 ) -> Result<Running, Fatal> {
     let (link_sender, links) = mpsc::channel(LINK_EVENTS);
     let (asked_sender, asked) = mpsc::channel(COMMANDS);
@@ -102,11 +107,8 @@ fn start_engine(
     let (stop, stopped) = oneshot::channel();
     let writer = save::spawn(saver, saved_sender)
         .map_err(|error| Fatal::Log(format!("No thread for saving: {}", strerror(&error))))?;
-    let options = Options {
-        source: source_addr(&loaded.generic),
-        resolver: Arc::new(Resolver::default()),
-        tls: tls.filter(|tls| tls.config().replication),
-    };
+    let options =
+        Options { source: source_addr(&loaded.generic), tls: tls.filter(|tls| tls.config().replication) };
     let mut seed = [0_u8; 8];
     random(&mut seed)?;
 
@@ -114,7 +116,7 @@ fn start_engine(
     let clock = Clock::start();
     let engine = Engine::new(loaded.state.clone(), u64::from_le_bytes(seed), Time(0));
     let links_out = TcpLinks::new(options, link_sender);
-    let inboxes = Inboxes { links, asked, scripts, saved };
+    let inboxes = Inboxes { links, asked, scripts, names, saved };
     let driver = Driver::new(engine, clock, inboxes, links_out, writer, views.clone(), outside);
     let task = tokio::spawn(driver.run(stopped));
     Ok(Running { handle: EngineHandle::new(asked_sender, views), stop, task })

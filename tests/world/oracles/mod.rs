@@ -199,7 +199,7 @@ pub trait Oracle: std::fmt::Debug {
 }
 
 /// All rules that watch every step; L1 and L2 are asked about a whole world instead.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Oracles {
     rules: Vec<Box<dyn Oracle>>,
     /// Masters that a stock sentinel watches too.

@@ -12,13 +12,17 @@ use super::converged;
 /// # Errors
 /// Which node is a second one.
 pub fn check(world: &World, group: &MasterName) -> Result<(), String> {
-    let Ok(Some(addr)) = converged::agreed(world, group) else { return Ok(()) };
+    let Ok(Some(master)) = converged::agreed(world, group) else { return Ok(()) };
     for pid in world.nodes_of(group) {
         let proc = &world.procs[pid.0];
         let runs = proc.alive && !proc.stopped;
-        let second = runs && proc.addr != addr && world.node(pid).role == Role::Master;
+        let second = runs && pid != master && world.node(pid).role == Role::Master;
         if second && world.is_known(pid) {
-            return Err(format!("L2: {group}: {} is a second master beside {addr}", proc.name));
+            return Err(format!(
+                "L2: {group}: {} is a second master beside {}",
+                proc.name,
+                world.name(master)
+            ));
         }
     }
     Ok(())
