@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use vigia::engine::Time;
 
 /// Lines kept for a failure message; older ones live on in the hash only.
-const KEPT: usize = 30_000;
+const KEPT: usize = 400_000;
 
 /// The record of one run.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! L3: every failover that was begun ends: by a new master, with a reason, or by its time-out.
 //! Source: DESIGN, section 4.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use vigia::engine::event::{Kind, Subject};
 use vigia::engine::{MasterName, Span, State, Time};
@@ -18,6 +18,8 @@ const LONGEST_TERM: Span = Span::secs(10);
 pub struct NoStuckState {
     /// Per sentinel and master: when the failover began.
     open: BTreeMap<(String, MasterName), Time>,
+    /// A lost election is told at once, its beginning only when the vote is on disk.
+    lost_early: BTreeSet<(String, MasterName)>,
     timeout: BTreeMap<(String, MasterName), Span>,
     /// The last fault or repair: a leader waits for a disk that fails, and for a process that is stopped.
     faulty: Time,
@@ -62,7 +64,10 @@ impl Oracle for NoStuckState {
 
     fn see(&mut self, sight: &Sight) -> Result<(), String> {
         match *sight {
-            Sight::Started { sentinel, .. } => self.open.retain(|(who, _), _| who != sentinel),
+            Sight::Started { sentinel, .. } => {
+                self.open.retain(|(who, _), _| who != sentinel);
+                self.lost_early.retain(|(who, _)| who != sentinel);
+            }
             Sight::Saved { sentinel, state } => self.saved(sentinel, state),
             Sight::Handled { sentinel, at, .. } if !self.open.is_empty() => return self.look(sentinel, at),
             Sight::Cause { at } => self.faulty = at,
@@ -77,10 +82,16 @@ impl Oracle for NoStuckState {
                 let key = (sentinel.to_owned(), master.name.clone());
                 match event.kind {
                     Kind::TryFailover => {
-                        self.open.insert(key, at);
+                        if !self.lost_early.remove(&key) {
+                            self.open.insert(key, at);
+                        }
                     }
-                    Kind::AbortNotElected
-                    | Kind::AbortNoGoodSlave
+                    Kind::AbortNotElected => {
+                        if self.open.remove(&key).is_none() {
+                            self.lost_early.insert(key);
+                        }
+                    }
+                    Kind::AbortNoGoodSlave
                     | Kind::AbortSlaveTimeout
                     | Kind::StoodDown
                     | Kind::PromotedSlave
