@@ -28,6 +28,8 @@ mod mutants;
 mod operators;
 #[path = "sim/runner.rs"]
 mod runner;
+#[path = "sim/stock_defects.rs"]
+mod stock_defects;
 #[path = "sim/tally.rs"]
 mod tally;
 

@@ -583,7 +583,8 @@ impl Engine {
         self.start_job(now, id, forced);
     }
 
-    /// A reasserted configuration, same address and fresh epoch (S8): saved, then told.
+    /// A reasserted configuration, same address and fresh epoch (S8): saved, then told. By the vote that it
+    /// took, its node is the master, whatever it was made meanwhile.
     pub(super) fn reassert_won(&mut self, id: MasterId, epoch: Epoch) {
         let Some(master) = self.masters.get_mut(&id) else { return };
         master.failover = Failover::Announcing { promoted: master.node, epoch, forced: false };
@@ -599,8 +600,16 @@ impl Engine {
         master.failover = Failover::None;
         master.config_epoch = epoch;
         master.led_by = Some(me);
+        let node = master.node;
         self.publish_view(id);
         self.hello_all(now, id);
+        // Those who did not see each other may have made the winner a replica: nobody would be a master.
+        let is_replica =
+            |node: &super::instance::Node| node.reported == Role::Replica && node.cmd.up().is_some();
+        if self.nodes.get(&node).is_some_and(is_replica) {
+            self.send_transaction(node, Request::SlaveOfNoOne);
+            self.info_now(now, node);
+        }
         self.plan_candidacy(now, id);
     }
 

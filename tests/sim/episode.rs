@@ -113,7 +113,8 @@ fn bound(world: &World) -> Span {
     let forgot = orders.sum::<usize>() > 0;
     let mixed = world.options.stock > 0;
     let usual = if mixed { BOUND_MIXED } else { BOUND };
-    let usual = if has_orphan(world) { usual.max(CLAIM + BOUND) } else { usual };
+    let tied = world.count_events(Time(0), "-failover-forced-without-majority") > 0;
+    let usual = if tied || has_orphan(world) { usual.max(CLAIM + BOUND) } else { usual };
     let patient = CLAIM.max(Span::ms(world.options.failover_timeout_ms)) + BOUND;
     if forgot { usual.max(patient) } else { usual }
 }
