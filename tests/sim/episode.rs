@@ -48,10 +48,13 @@ pub(crate) fn run(seed: u64, trace: bool, without: Option<&str>) -> Outcome {
     let healed = world.now;
     converge(&mut world, healed, without);
     let took = world.now.since(healed);
+    let promotions = world.promotions.len();
     world.run_for(Span::ms(500));
-    if drawn.world.stock > 0 {
-        // A stock candidate may promote although the master is back.
-        converge(&mut world, healed, without);
+    if world.promotions.len() > promotions {
+        // A stock candidate may promote although the master is back, and an order of an operator may have
+        // waited for its turn.
+        let again = world.now;
+        converge(&mut world, again, without);
     }
     check(&world, without).unwrap_or_else(|why| world.fail(&format!("{why} (again)")));
     if world.oracles.wait() {

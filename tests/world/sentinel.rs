@@ -322,7 +322,8 @@ impl World {
             Request::SlaveOfNoOne => {
                 if let Some(server) = server {
                     let (at, node) = (self.now, self.procs[server.0].addr.clone());
-                    self.sight(&Sight::Promotes { sentinel: &name, node: &node, at });
+                    let group = self.node(server).group.clone();
+                    self.sight(&Sight::Promotes { sentinel: &name, node: &node, group: &group, at });
                 }
             }
             Request::AskDown { epoch, candidate: Some(candidate), .. } => {
@@ -337,8 +338,10 @@ impl World {
     fn info_sight(&mut self, pid: Pid, conn: ConnId, reply: &Owned) {
         let Owned::Bulk(text) = reply else { return };
         let Some(server) = self.conn(conn).and_then(|conn| conn.server) else { return };
+        let Body::Node(body) = &self.procs[server.0].body else { return };
+        let (group, at) = (body.group.clone(), self.now);
         let (sentinel, node) = (self.name_of(pid), self.procs[server.0].addr.clone());
-        self.sight(&Sight::Info { sentinel: &sentinel, node: &node, at: self.now, text });
+        self.sight(&Sight::Info { sentinel: &sentinel, node: &node, group: &group, at, text });
     }
 
     fn on_view(&mut self, pid: Pid, view: Arc<MasterView>) {

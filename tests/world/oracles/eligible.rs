@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use vigia::engine::event::{Kind, Subject};
-use vigia::engine::{Addr, Event, Span, Time};
+use vigia::engine::{Addr, Event, MasterName, Span, Time};
 
 use super::{Oracle, Sight};
 
@@ -27,8 +27,8 @@ struct Told {
 pub struct Eligible {
     told: BTreeMap<(String, Addr), Told>,
     down: BTreeSet<(String, Addr)>,
-    /// Per sentinel: every replication id that a master of its showed, by the node that showed it.
-    histories: BTreeMap<String, BTreeSet<String>>,
+    /// Per sentinel and group: every replication id that a master showed.
+    histories: BTreeMap<(String, MasterName), BTreeSet<String>>,
 }
 
 fn field<'a>(text: &'a str, name: &str) -> &'a str {
@@ -37,7 +37,7 @@ fn field<'a>(text: &'a str, name: &str) -> &'a str {
 }
 
 impl Eligible {
-    fn info(&mut self, sentinel: &str, node: &Addr, at: Time, text: &str) {
+    fn info(&mut self, sentinel: &str, node: &Addr, group: &MasterName, at: Time, text: &str) {
         let told = Told {
             at,
             priority: field(text, "slave_priority").parse().unwrap_or(100),
@@ -46,7 +46,7 @@ impl Eligible {
             master: field(text, "role") == "master",
         };
         if told.master {
-            let histories = self.histories.entry(sentinel.to_owned()).or_default();
+            let histories = self.histories.entry((sentinel.to_owned(), group.clone())).or_default();
             histories.insert(told.replid.clone());
             histories.insert(told.replid2.clone());
         }
@@ -69,7 +69,7 @@ impl Eligible {
         }
     }
 
-    fn promotes(&self, sentinel: &str, node: &Addr, at: Time) -> Result<(), String> {
+    fn promotes(&self, sentinel: &str, node: &Addr, group: &MasterName, at: Time) -> Result<(), String> {
         let bad = |why: &str| Err(format!("S5: {sentinel} promotes {node}, {why}"));
         let key = (sentinel.to_owned(), node.clone());
         if self.down.contains(&key) {
@@ -82,7 +82,7 @@ impl Eligible {
         if at.since(told.at) > LATELY {
             return bad("whose INFO is old");
         }
-        let histories = self.histories.get(sentinel);
+        let histories = self.histories.get(&(sentinel.to_owned(), group.clone()));
         let ours = |id: &str| histories.is_none_or(|known| known.contains(id));
         if !told.master && !ours(&told.replid) && !ours(&told.replid2) {
             return bad("whose data are of a history that no master here had");
@@ -105,11 +105,11 @@ impl Oracle for Eligible {
             Sight::Started { sentinel, .. } => {
                 self.told.retain(|(who, _), _| who != sentinel);
                 self.down.retain(|(who, _)| who != sentinel);
-                self.histories.remove(sentinel);
+                self.histories.retain(|(who, _), _| who != sentinel);
             }
-            Sight::Info { sentinel, node, at, text } => self.info(sentinel, node, at, text),
+            Sight::Info { sentinel, node, group, at, text } => self.info(sentinel, node, group, at, text),
             Sight::Event { sentinel, event, .. } => self.event(sentinel, event),
-            Sight::Promotes { sentinel, node, at } => return self.promotes(sentinel, node, at),
+            Sight::Promotes { sentinel, node, group, at } => return self.promotes(sentinel, node, group, at),
             _ => {}
         }
         Ok(())
@@ -118,7 +118,6 @@ impl Oracle for Eligible {
 
 #[cfg(test)]
 mod tests {
-    use vigia::engine::MasterName;
     use vigia::engine::event::MasterRef;
 
     use super::*;
@@ -130,12 +129,14 @@ mod tests {
     }
 
     fn told(oracle: &mut Eligible, host: &str, text: &str) {
-        let info = Sight::Info { sentinel: S1, node: &addr(host), at: Time(0), text };
+        let info =
+            Sight::Info { sentinel: S1, node: &addr(host), group: &MasterName::from("m"), at: Time(0), text };
         assert!(oracle.see(&info).is_ok());
     }
 
     fn promotes(oracle: &mut Eligible, at: u64) -> Result<(), String> {
-        oracle.see(&Sight::Promotes { sentinel: S1, node: &addr("10.0.0.2"), at: Time(at) })
+        let (node, group) = (&addr("10.0.0.2"), &MasterName::from("m"));
+        oracle.see(&Sight::Promotes { sentinel: S1, node, group, at: Time(at) })
     }
 
     #[test]

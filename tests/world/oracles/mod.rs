@@ -125,6 +125,8 @@ pub enum Sight<'a> {
         sentinel: &'a str,
         /// The node that answered.
         node: &'a Addr,
+        /// Its group.
+        group: &'a MasterName,
         /// When.
         at: Time,
         /// The text.
@@ -136,6 +138,8 @@ pub enum Sight<'a> {
         sentinel: &'a str,
         /// To which node.
         node: &'a Addr,
+        /// Of which group.
+        group: &'a MasterName,
         /// When.
         at: Time,
     },
