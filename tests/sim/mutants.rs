@@ -84,7 +84,10 @@ fn explore(tree: &Path, without: Option<&str>, most: u64) -> Option<(String, u64
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(tree).args(["test", "--quiet", "--profile", "sim", "--test", "sim"]);
     command.args(["simulated_groups_hold", "--", "--nocapture"]);
-    command.env("CARGO_TARGET_DIR", root().join("target")).env("VIGIA_SIM_UNTIL_FOUND", "1");
+    if std::env::var_os("CARGO_TARGET_DIR").is_none() {
+        command.env("CARGO_TARGET_DIR", root().join("target"));
+    }
+    command.env("VIGIA_SIM_UNTIL_FOUND", "1");
     command.env("VIGIA_SIM_EPISODES", most.to_string());
     if let Some(rule) = without {
         command.env("VIGIA_SIM_WITHOUT", rule);
@@ -114,22 +117,23 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 #[ignore = "builds the engine once for each mutant: ./compat/run mutants"]
 fn every_mutant_is_caught_by_the_oracle_that_it_is_for() {
-    let tree = tempfile::tempdir().expect("a temporary folder");
+    // The same folder each time: most of what was built there is still good.
+    let tree = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants");
     for part in ["src", "tests"] {
-        copy(&root().join(part), &tree.path().join(part));
+        copy(&root().join(part), &tree.join(part));
     }
     for file in ["Cargo.toml", "Cargo.lock", "README.md"] {
-        fs::copy(root().join(file), tree.path().join(file)).expect("copied");
+        fs::copy(root().join(file), tree.join(file)).expect("copied");
     }
     let only = std::env::var("VIGIA_MUTANT").ok();
     let mut missed = Vec::new();
     for mutant in mutants().into_iter().filter(|mutant| only.as_ref().is_none_or(|name| *name == mutant.name))
     {
-        let place = tree.path().join(&mutant.file);
+        let place = tree.join(&mutant.file);
         let sound = fs::read_to_string(&place).expect("the file");
         fs::write(&place, mutant.applied().expect("it applies")).expect("written");
-        let found = explore(tree.path(), None, MOST);
-        let also = explore(tree.path(), Some(&mutant.oracle), WITHOUT);
+        let found = explore(&tree, None, MOST);
+        let also = explore(&tree, Some(&mutant.oracle), WITHOUT);
         fs::write(&place, sound).expect("written");
         let (name, oracle) = (&mutant.name, &mutant.oracle);
         let alone = also.map_or("nobody else".to_owned(), |(rule, seed)| format!("{rule} (world {seed})"));
