@@ -41,6 +41,18 @@ impl NoStuckState {
         Ok(())
     }
 
+    fn begun(&mut self, key: (String, MasterName), at: Time, is_over: bool) {
+        if !is_over {
+            self.open.insert(key, at);
+        }
+    }
+
+    fn lost(&mut self, key: (String, MasterName), was_open: bool) {
+        if !was_open {
+            self.lost_early.insert(key);
+        }
+    }
+
     fn saved(&mut self, sentinel: &str, state: &State) {
         for master in &state.masters {
             let key = (sentinel.to_owned(), master.name.clone());
@@ -82,14 +94,12 @@ impl Oracle for NoStuckState {
                 let key = (sentinel.to_owned(), master.name.clone());
                 match event.kind {
                     Kind::TryFailover => {
-                        if !self.lost_early.remove(&key) {
-                            self.open.insert(key, at);
-                        }
+                        let is_over = self.lost_early.remove(&key);
+                        self.begun(key, at, is_over);
                     }
                     Kind::AbortNotElected => {
-                        if self.open.remove(&key).is_none() {
-                            self.lost_early.insert(key);
-                        }
+                        let was_open = self.open.remove(&key).is_some();
+                        self.lost(key, was_open);
                     }
                     Kind::AbortNoGoodSlave
                     | Kind::AbortSlaveTimeout
