@@ -523,16 +523,18 @@ fn the_address_that_answers_is_the_one() {
     state.masters[0].settings.down_after = Millis(5_000);
     let mut engine = Engine::new(state, 1, Time(0));
     let connects = |outputs: &[Output]| -> Vec<(LinkId, String)> {
-        let of = |output: &Output| match output {
-            Output::Connect { link, addr } => Some((*link, addr.host.to_string())),
-            _ => None,
+        let of = |output: &Output| {
+            if let Output::Connect { link, addr } = output {
+                Some((*link, addr.host.to_string()))
+            } else {
+                None
+            }
         };
         outputs.iter().filter_map(of).collect()
     };
     let shown = |outputs: &[Output]| -> Vec<String> {
-        let of = |output: &Output| match output {
-            Output::View(view) => Some(view.addr.host.to_string()),
-            _ => None,
+        let of = |output: &Output| {
+            if let Output::View(view) = output { Some(view.addr.host.to_string()) } else { None }
         };
         outputs.iter().filter_map(of).collect()
     };
