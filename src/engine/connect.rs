@@ -146,7 +146,7 @@ impl Engine {
         link.hang_at = now + hang_limit;
         let hang_at = link.hang_at;
         self.links.insert(id, owner);
-        self.out.push(Output::Connect { link: id, addr });
+        self.out.push(Output::Connect { link: id, addr, host: host.host });
         Some(hang_at)
     }
 
