@@ -42,10 +42,12 @@ pub enum LinkEvent {
         /// Our end of it.
         local: IpAddr,
     },
-    /// The other side's host took the connection; a TLS handshake goes on.
+    /// The other side's host took the connection; a TLS handshake is next.
     Reached {
         /// The connection.
         link: LinkId,
+        /// Whether it has begun, or waits for its turn.
+        begun: bool,
     },
     /// It could not even be tried; [`LinkEvent::Down`] follows.
     Failed {
@@ -81,7 +83,7 @@ impl LinkEvent {
     /// Whom it is about.
     pub fn link(&self) -> LinkId {
         match self {
-            Self::Up { link, .. } | Self::Reached { link } => *link,
+            Self::Up { link, .. } | Self::Reached { link, .. } => *link,
             Self::Failed { link, .. } | Self::Down { link, .. } => *link,
             Self::Reply { link, .. } | Self::Message { link, .. } => *link,
         }
@@ -170,7 +172,7 @@ impl Links for TcpLinks {
         match event {
             LinkEvent::Down { link, .. } => self.open.remove(link).is_some(),
             LinkEvent::Up { link, .. }
-            | LinkEvent::Reached { link }
+            | LinkEvent::Reached { link, .. }
             | LinkEvent::Failed { link, .. }
             | LinkEvent::Reply { link, .. }
             | LinkEvent::Message { link, .. } => self.open.contains_key(link),

@@ -1,5 +1,6 @@
 //! TLS towards clients: who is let in, what costs whom a place, and certificates that change.
 
+use std::cell::Cell;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -42,10 +43,14 @@ impl Setup {
     }
 
     fn with(program: Program, secrets: Arc<Secrets>, lines: &str) -> Setup {
-        let port = free_port();
-        let config = format!("bind 127.0.0.1\ntls-port {port}\n{}{lines}", secrets.lines());
-        let sentinel = Sentinel::start(program, &config);
-        Setup { secrets, sentinel, address: format!("127.0.0.1:{port}") }
+        let tls_port = Cell::new(0);
+        let config = format!("bind 127.0.0.1\n{}{lines}", secrets.lines());
+        // New ports at each try.
+        let sentinel = Sentinel::start_with(program, &config, |port| {
+            tls_port.set(free_port());
+            format!("port {port}\ntls-port {}\n", tls_port.get())
+        });
+        Setup { secrets, sentinel, address: format!("127.0.0.1:{}", tls_port.get()) }
     }
 
     /// A connection that checks the sentinel's certificate and shows everybody's.

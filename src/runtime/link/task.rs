@@ -61,8 +61,15 @@ async fn connect(
     let stream = match &options.tls {
         None => Stream::Plain(stream),
         Some(tls) => {
-            let _ = events.send(LinkEvent::Reached { link }).await;
-            Stream::shake_hands(stream, &target.known, tls).await?
+            let turn = match tls.turns().try_acquire() {
+                Ok(turn) => turn,
+                Err(_) => {
+                    let _ = events.send(LinkEvent::Reached { link, begun: false }).await;
+                    tls.turns().acquire().await.map_err(io::Error::other)?
+                }
+            };
+            let _ = events.send(LinkEvent::Reached { link, begun: true }).await;
+            Stream::shake_hands(stream, &target.known, tls, turn).await?
         }
     };
     let _ = events.send(LinkEvent::Up { link, local }).await;

@@ -151,3 +151,28 @@ async fn a_certificate_must_name_the_host_as_it_is_known_here() {
         world.links.close(LINK);
     }
 }
+
+#[tokio::test]
+async fn a_handshake_waits_for_its_turn_and_slow_ones_give_theirs_away() {
+    let files = Files::new();
+    let tls = Arc::new(files.tls("tls-replication yes"));
+    let node = files.tls("");
+    let (sender, events) = mpsc::channel(16);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = Options { tls: Some(Arc::clone(&tls)), ..Options::default() };
+    let mut world = World { links: TcpLinks::new(options, sender), events, listener };
+    let others = tls.turns().available_permits() - 1;
+    let mut others = tls.turns().acquire_many(others.try_into().unwrap()).await.unwrap();
+    // The only turn that is left goes to a node that says nothing.
+    world.links.connect(LinkId(2), &world.addr(), "127.0.0.1");
+    let _silent = world.listener.accept().await.unwrap();
+    let begun = timeout(LONG, world.events.recv()).await.unwrap();
+    assert!(matches!(begun, Some(LinkEvent::Reached { link: LinkId(2), begun: true })), "{begun:?}");
+
+    world.links.connect(LINK, &world.addr(), "127.0.0.1");
+    let _node = accept(&world, &node).await;
+    assert_eq!(world.next().await, "queued");
+    assert_eq!(world.next().await, "reached");
+    assert_eq!(world.next().await, "up 127.0.0.1");
+    drop(others.split(1));
+}
