@@ -276,7 +276,8 @@ fn handshakes_that_hang_cost_nobody_a_place() {
     let mut clients = Vec::new();
     wait_until("both places are to be had", PATIENCE, || {
         clients = (0..2).filter_map(|_| setup.connect().ok()).collect();
-        clients.iter_mut().filter_map(|client| client.command(&["PING"]).ok()).count() == 2
+        let replies = clients.iter_mut().filter_map(|client| client.command(&["PING"]).ok());
+        replies.filter(|reply| reply.text() == "PONG").count() == 2
     });
     drop(hanging);
 }
