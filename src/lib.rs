@@ -99,7 +99,8 @@
 //!
 //! Instances keep the address that was configured or announced, be it an IP or a name. `engine::names` holds what
 //! names stand for, as far as the resolver told; `engine::resolve` asks for lookups ([`engine::Output::Resolve`],
-//! answered by [`engine::Input::Resolved`]), compares addresses by that table, and shows them by name or by IP. What
+//! answered by [`engine::Input::Resolved`]), compares addresses by that table, and shows them by name or by IP;
+//! `engine::places` finds nodes by any of their addresses and keeps one entry for one process. What
 //! speaks of a name that was never looked up (a hello, a question, INFO) waits a moment for the first answer. While a
 //! command connection stands, the IP that it goes to stays in force: that is where the process is.
 //!
@@ -116,7 +117,7 @@
 //! | `Beat`: deaf subscription | nothing heard for 6 s on a link older than 15 s | our own hello should be heard every 2 s |
 //! | `Connect`, `PeerConnect` | at once after a loss, then min(1 s, D/10) ± 10 % | a restart within D must not be SDOWN; jitter against herds |
 //! | `Connect`, `PeerConnect`: hanging attempt | the same, or three round trips; doubled up to 1 s while a round trip is unknown | SYNs that were dropped are sent again early |
-//! | `Connect`, `PeerConnect`: hanging TLS handshake | 1 s from its begin, doubled for each attempt that hung, at most 8 s | the other side may have a thousand clients to shake hands with, and an attempt given up is paid for again |
+//! | `Connect`, `PeerConnect`: hanging TLS handshake | 1 s from its begin, doubled for each attempt that hung, at most 8 s; 120 s while it waits for its turn here | the other side may have a thousand clients to shake hands with, and an attempt given up is paid for again |
 //! | `Down`, `PeerDown` | silence of D, without our own stalls; role mismatch D + 20 s; reboot period | the definition of SDOWN |
 //! | `Ask` | at once, then 5, 10, 20 ms … 1 s | ODOWN needs the others' view; its answers stay fresh for 5 s |
 //! | `Candidacy`: rank | rank × max(20 ms, 3 round trips + 3 saves) after ODOWN | candidates do not collide |
