@@ -171,7 +171,35 @@ impl Sentinel {
         Ok(())
     }
 
+    /// The entry of a master; one whose line is wrong too, for the sake of the lines that name it: they are
+    /// told what is wrong with themselves.
     fn monitor(&mut self, name: &str, host: &str, port: &str, quorum: &str) -> Result<(), String> {
+        let checked = self.check_monitor(name, host, port, quorum);
+        let (addr, quorum, outcome) = match checked {
+            Ok((addr, quorum)) => (addr, quorum, Ok(())),
+            Err(reason) => (Addr::new("", 0), 1, Err(reason)),
+        };
+        self.masters.entry(name.to_owned()).or_insert_with(|| MasterState {
+            name: MasterName::from(name),
+            addr,
+            settings: MasterSettings::new(quorum),
+            config_epoch: Epoch(0),
+            leader_epoch: Epoch(0),
+            leader: None,
+            replicas: Vec::new(),
+            sentinels: Vec::new(),
+            voters: Vec::new(),
+        });
+        outcome
+    }
+
+    fn check_monitor(
+        &self,
+        name: &str,
+        host: &str,
+        port: &str,
+        quorum: &str,
+    ) -> Result<(Addr, u32), String> {
         let quorum = lenient(quorum);
         if quorum < 1 {
             return Err("Quorum must be 1 or greater.".into());
@@ -180,19 +208,7 @@ impl Sentinel {
         if self.masters.contains_key(name) {
             return Err("Duplicate master name.".into());
         }
-        let master = MasterState {
-            name: MasterName::from(name),
-            addr,
-            settings: MasterSettings::new(u32::try_from(quorum).unwrap_or(u32::MAX)),
-            config_epoch: Epoch(0),
-            leader_epoch: Epoch(0),
-            leader: None,
-            replicas: Vec::new(),
-            sentinels: Vec::new(),
-            voters: Vec::new(),
-        };
-        self.masters.insert(name.to_owned(), master);
-        Ok(())
+        Ok((addr, u32::try_from(quorum).unwrap_or(u32::MAX)))
     }
 
     fn known_replica(&mut self, name: &str, host: &str, port: &str) -> Result<(), String> {

@@ -20,6 +20,7 @@
 //! Source: spec 01, section 3.
 
 use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -87,6 +88,14 @@ pub fn line(level: event::Level, text: &impl fmt::Display) {
 /// When a log was installed before.
 pub fn install(threshold: Threshold, log: Log) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Lines { threshold, log }))
+}
+
+/// A line on standard output, at notice, for what is said before the configuration tells where the log is.
+pub fn before_the_log(text: &str) {
+    let text = Text { message: text.to_owned(), fields: String::new() };
+    let line = format_line(&chrono::Local::now(), '*', text);
+    // Nobody reads it: nothing to be done.
+    let _ = io::stdout().write_all(line.as_bytes());
 }
 
 /// The layer that turns `tracing` events into lines.

@@ -74,7 +74,7 @@ fn start(launch: &Launch, log: &mut Option<Log>) -> Result<u8, Fatal> {
     let config = check_config_file(launch)?;
     check_daemonize(&loaded.generic)?;
     load::merge_sidecar(&config, &mut loaded);
-    say_hello(launch, &loaded);
+    say_hello(&loaded);
 
     let verdict = limits::raise(u64::from(loaded.generic.maxclients), links_of(&loaded.state));
     verdict.log();
@@ -139,13 +139,10 @@ fn check_daemonize(generic: &Generic) -> Result<(), Fatal> {
     Ok(())
 }
 
-fn say_hello(launch: &Launch, loaded: &Loaded) {
+fn say_hello(loaded: &Loaded) {
     tracing::info!("oO0OoO0OoO0Oo Vigia is starting oO0OoO0OoO0Oo");
     let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
     tracing::info!("Vigia version={version}, bits=64, commit=00000000, modified=0, pid={pid}, just started");
-    if launch.stdin {
-        tracing::info!("Reading config from stdin");
-    }
     tracing::info!("Configuration loaded");
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
@@ -225,7 +222,7 @@ fn report(fatal: &Fatal, log: &mut Option<Log>) {
                 install(Threshold::new(crate::conf::LogLevel::Notice), &opened);
                 *log = Some(opened);
             }
-            for line in text.lines() {
+            for line in text.lines().filter(|line| !line.is_empty()) {
                 tracing::warn!("{line}");
             }
         }

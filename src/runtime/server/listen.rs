@@ -12,7 +12,7 @@ use super::settings::Settings;
 
 /// A listening socket that could not be made. `Display` is stock's log line.
 #[derive(Debug, thiserror::Error)]
-#[error("Warning: Could not create server TCP listening socket {host}:{port}: {step}: {}", plain(.source))]
+#[error("Warning: Could not create server TCP listening socket {host}:{port}: {step}{}", plain(.source))]
 pub struct BindError {
     host: String,
     port: u16,
@@ -40,7 +40,7 @@ pub fn bind(settings: &Settings) -> Result<Vec<TcpListener>, BindError> {
         match listen(host, settings) {
             Ok(listener) => listeners.push(listener),
             Err(error) if optional && error.is_absence() => {
-                tracing::debug!(%error, "optional address left out");
+                tracing::warn!("{error}");
             }
             Err(error) => return Err(error),
         }
@@ -67,18 +67,18 @@ impl BindError {
 
 fn listen(host: &str, settings: &Settings) -> Result<TcpListener, BindError> {
     let at = |step| move |source| BindError { host: host.to_owned(), port: settings.port, step, source };
-    let addr = SocketAddr::new(resolve(host).map_err(at("resolve"))?, settings.port);
+    let addr = SocketAddr::new(resolve(host).map_err(at(""))?, settings.port);
     let socket =
-        Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP)).map_err(at("socket"))?;
+        Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP)).map_err(at("socket: "))?;
     if addr.is_ipv6() {
-        socket.set_only_v6(true).map_err(at("setsockopt"))?;
+        socket.set_only_v6(true).map_err(at("setsockopt: "))?;
     }
-    socket.set_reuse_address(true).map_err(at("setsockopt"))?;
-    socket.set_nonblocking(true).map_err(at("fcntl"))?;
-    socket.bind(&addr.into()).map_err(at("bind"))?;
+    socket.set_reuse_address(true).map_err(at("setsockopt: "))?;
+    socket.set_nonblocking(true).map_err(at("fcntl: "))?;
+    socket.bind(&addr.into()).map_err(at("bind: "))?;
     let backlog = i32::try_from(settings.tcp_backlog).unwrap_or(i32::MAX);
-    socket.listen(backlog).map_err(at("listen"))?;
-    TcpListener::from_std(socket.into()).map_err(at("register"))
+    socket.listen(backlog).map_err(at("listen: "))?;
+    TcpListener::from_std(socket.into()).map_err(at("register: "))
 }
 
 /// `*` and `::*` are all addresses of a family; a name gives its first address.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Fatal, Launch};
 use crate::conf::{self, ConfigError, LoadInput, Loaded, Sources};
 use crate::runtime::files::{Disk, resolve, strerror, with_suffix};
+use crate::runtime::log;
 use crate::runtime::save::SIDECAR_SUFFIX;
 
 /// Most files that a pattern of an `include` may stand for.
@@ -23,11 +24,17 @@ pub(super) fn load(launch: &Launch) -> Result<Loaded, Fatal> {
         Some(path) => fs::read(path).map_err(|error| Fatal::Log(cannot_open(path, &error)))?,
         None => Vec::new(),
     };
-    let stdin = if launch.stdin { Some(read_stdin().map_err(Fatal::Log)?) } else { None };
+    let stdin = if launch.stdin {
+        // Said before anything can go wrong with what comes; there is no log yet.
+        log::before_the_log("Reading config from stdin");
+        Some(read_stdin().map_err(Fatal::Log)?)
+    } else {
+        None
+    };
     let input = LoadInput { text: &text, stdin: stdin.as_deref(), options: &launch.options };
-    let mut loaded = conf::load(&input, &mut Outside).map_err(|error| match error {
-        ConfigError::Line { .. } => Fatal::Banner(error.to_string()),
-        ConfigError::Other(text) => Fatal::Log(text),
+    let mut loaded = conf::load(&input, &mut Outside).map_err(|errors| match errors.first() {
+        Some(ConfigError::Line { .. }) => Fatal::Banner(conf::report(&errors)),
+        Some(ConfigError::Other(_)) | None => Fatal::Log(conf::report(&errors)),
     })?;
     let here = std::env::current_dir().map_err(|error| Fatal::Log(strerror(&error)))?;
     loaded.generic.dir = Some(here.to_string_lossy().into_owned());
