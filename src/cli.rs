@@ -96,7 +96,7 @@ fn launch(args: &[OsString]) -> Launch {
         (stdin, words) = (true, rest);
     }
     let options = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    Launch { config, options, stdin }
+    Launch { config, options, stdin, words: args.to_vec() }
 }
 
 #[cfg(test)]

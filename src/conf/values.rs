@@ -34,6 +34,7 @@ pub(super) fn normalise(directive: &Directive, words: &[String]) -> Result<Vec<S
         Kind::OomValues => oom_values(words),
         Kind::Save => save(words),
         Kind::ReplicaOf => replica_of(words),
+        Kind::TitleTemplate => Ok(vec![title_template(one(words)?)?]),
     }
 }
 
@@ -124,6 +125,27 @@ fn flags(words: &[String], all: &[&str]) -> Result<Vec<String>, String> {
         return Err("shutdown options SAVE and NOSAVE can't be used simultaneously".into());
     }
     Ok(flags)
+}
+
+/// `{{` stands for a brace; a closing brace alone is text.
+fn title_template(word: &str) -> Result<String, String> {
+    const VARIABLES: [&str; 7] =
+        ["title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file"];
+    let bad = || "template format is invalid or contains unknown variables".to_owned();
+    if word.trim().is_empty() {
+        return Err(bad());
+    }
+    let mut rest = word;
+    while let Some((_, after)) = rest.split_once('{') {
+        rest = match after.strip_prefix('{') {
+            Some(after) => after,
+            None => {
+                let (name, after) = after.split_once('}').ok_or_else(bad)?;
+                VARIABLES.contains(&name).then_some(after).ok_or_else(bad)?
+            }
+        };
+    }
+    Ok(word.to_owned())
 }
 
 fn file_name(directive: &str, what: &str, word: &str) -> Result<String, String> {
@@ -302,6 +324,9 @@ mod tests {
                 "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]",
             ),
             ("notify-keyspace-events q", "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."),
+            ("proc-title-template {bad}", "template format is invalid or contains unknown variables"),
+            ("proc-title-template {title", "template format is invalid or contains unknown variables"),
+            ("proc-title-template \" \"", "template format is invalid or contains unknown variables"),
             ("bind 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17", "Too many bind addresses specified."),
         ];
         for (line, reason) in table {
@@ -325,6 +350,7 @@ mod tests {
             ("replicaof no one", "no one"),
             ("slave-priority 50", "50"),
             ("unixsocketperm 700", "700"),
+            ("proc-title-template \"{{x} } {port}{tls-port}\"", "{{x} } {port}{tls-port}"),
         ];
         for (line, value) in table {
             assert_eq!(check(line), Ok(value.to_owned()), "{line}");

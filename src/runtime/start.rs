@@ -6,6 +6,7 @@
 //!
 //! Source: spec 01, sections 2 to 4.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -16,15 +17,19 @@ use crate::runtime::files::{Disk, strerror};
 use crate::runtime::limits;
 use crate::runtime::log::{self, Destination, Log, Threshold};
 use crate::runtime::save::{Render, Saver, save_and_log};
+use crate::runtime::server::Supervisor;
 
+pub(in crate::runtime) mod daemon;
 mod load;
 mod names;
 mod outside;
+mod pid_file;
 mod serving;
 mod supervisor;
 
 use outside::Logging;
-use supervisor::{PidFile, is_supervised};
+use serving::Surroundings;
+use supervisor::Supervision;
 
 /// How long the end of the process waits for a log that is not read.
 const LOG_PATIENCE: Duration = Duration::from_secs(1);
@@ -40,6 +45,8 @@ pub struct Launch {
     pub options: Vec<String>,
     /// More configuration comes on standard input.
     pub stdin: bool,
+    /// The whole command line, the program's name first.
+    pub words: Vec<OsString>,
 }
 
 /// Why the process does not start. The exit code is 1.
@@ -69,10 +76,23 @@ pub fn run(launch: &Launch) -> ExitCode {
 }
 
 fn start(launch: &Launch, log: &mut Option<Log>) -> Result<u8, Fatal> {
-    let mut loaded = load::load(launch)?;
+    // A `dir` line moves the process.
+    let here = std::env::current_dir().ok();
+    let detached = daemon::is_child();
+    if detached {
+        daemon::begin(launch)?;
+    }
+    let (mut loaded, stdin) = load::load(launch)?;
     let threshold = open_log(&loaded.generic, log)?;
     let config = check_config_file(launch)?;
-    check_daemonize(&loaded.generic)?;
+    let supervision = Supervision::find(loaded.generic.supervised);
+    if loaded.generic.daemonize && supervision.who() == Supervisor::No && !detached {
+        return daemon::detach(launch, here, stdin.as_deref());
+    }
+    if detached && loaded.generic.pidfile.is_none() {
+        loaded.generic.pidfile = Some(pid_file::DEFAULT.into());
+    }
+    supervision.begin();
     load::merge_sidecar(&config, &mut loaded);
     say_hello(&loaded);
 
@@ -82,13 +102,13 @@ fn start(launch: &Launch, log: &mut Option<Log>) -> Result<u8, Fatal> {
     if maxclients == 0 {
         return Ok(1);
     }
-    let pid_file = PidFile::write(loaded.generic.pidfile.as_deref());
     tracing::info!("Running mode=sentinel, port={}.", loaded.generic.port);
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Fatal::Log(format!("No threads: {}", strerror(&error))))?;
     let logging = Logging { threshold, log: log.clone() };
-    let code = runtime.block_on(serving::serve(config, loaded, maxclients, logging, &pid_file));
+    let surroundings = Surroundings { logging, supervision, detached };
+    let code = runtime.block_on(serving::serve(config, loaded, maxclients, surroundings));
     // A lookup of a name may hang in a thread; it must not keep the process alive.
     runtime.shutdown_background();
     code
@@ -124,19 +144,6 @@ fn check_config_file(launch: &Launch) -> Result<PathBuf, Fatal> {
         Fatal::Log(format!("Sentinel config file {} is not writable: {reason}. Exiting...", path.display()))
     })?;
     Ok(path.clone())
-}
-
-/// Differs: the process does not detach. Service managers and containers do that better, and a fork after
-/// threads were started is unsafe.
-fn check_daemonize(generic: &Generic) -> Result<(), Fatal> {
-    if generic.daemonize && !is_supervised(generic.supervised) {
-        return Err(Fatal::Log(
-            "'daemonize yes' is not supported: start vigia with '--daemonize no' under systemd, in a container, \
-             or with nohup. Exiting..."
-                .into(),
-        ));
-    }
-    Ok(())
 }
 
 fn say_hello(loaded: &Loaded) {
@@ -224,6 +231,9 @@ fn report(fatal: &Fatal, log: &mut Option<Log>) {
             }
             for line in text.lines().filter(|line| !line.is_empty()) {
                 tracing::warn!("{line}");
+                if daemon::is_child() {
+                    eprintln!("{line}");
+                }
             }
         }
     }

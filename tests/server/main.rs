@@ -33,3 +33,4 @@ mod pubsub;
 mod replies;
 mod scripts;
 mod startup;
+mod supervised;

@@ -63,7 +63,7 @@ fn server(shared: &Shared, out: &mut String) {
         "monotonic_clock" = "POSIX clock_gettime";
         "multiplexing_api" = "epoll";
         "process_id" = std::process::id();
-        "process_supervised" = "no";
+        "process_supervised" = settings.supervisor.as_str();
         "run_id" = shared.run_id;
         "tcp_port" = settings.port;
         "server_time_usec" = wall.as_micros();

@@ -44,7 +44,7 @@ use tokio::task::JoinSet;
 
 pub use listen::{BindError, bind};
 pub use pubsub::Hub;
-pub use settings::{Figures, Limits, Names, Product, REPORTED_VERSION, Settings, User};
+pub use settings::{Figures, Limits, Names, Product, REPORTED_VERSION, Settings, Supervisor, User};
 
 use super::handle::EngineHandle;
 use auth::Users;

@@ -43,6 +43,8 @@ pub struct Settings {
     pub executable: PathBuf,
     /// As what the server introduces itself.
     pub product: Product,
+    /// Who supervises the process; only shown.
+    pub supervisor: Supervisor,
     /// `hz` as configured, default 10; only shown.
     pub hz: u32,
     /// Figures of `INFO` that others keep.
@@ -66,8 +68,31 @@ impl Settings {
             config_file: PathBuf::new(),
             executable: PathBuf::new(),
             product: Product::Redis,
+            supervisor: Supervisor::No,
             hz: 10,
             figures: Arc::default(),
+        }
+    }
+}
+
+/// Who supervises the process.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Supervisor {
+    /// Nobody.
+    No,
+    /// systemd.
+    Systemd,
+    /// upstart.
+    Upstart,
+}
+
+impl Supervisor {
+    /// The word in `INFO`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Systemd => "systemd",
+            Self::Upstart => "upstart",
         }
     }
 }

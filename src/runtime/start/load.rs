@@ -15,11 +15,12 @@ const MAX_MATCHES: usize = 20_000;
 /// Most bytes read from standard input.
 const MAX_STDIN: u64 = 64 << 20;
 
-/// Reads and checks everything; the process' working directory follows each `dir` line.
+/// Reads and checks everything; the process' working directory follows each `dir` line. Also returns what came
+/// on standard input.
 ///
 /// # Errors
 /// The text to die with, and where it belongs. Source: spec 01, section 2, "Fatal start-up errors".
-pub(super) fn load(launch: &Launch) -> Result<Loaded, Fatal> {
+pub(super) fn load(launch: &Launch) -> Result<(Loaded, Option<Vec<u8>>), Fatal> {
     let text = match &launch.config {
         Some(path) => fs::read(path).map_err(|error| Fatal::Log(cannot_open(path, &error)))?,
         None => Vec::new(),
@@ -38,7 +39,7 @@ pub(super) fn load(launch: &Launch) -> Result<Loaded, Fatal> {
     })?;
     let here = std::env::current_dir().map_err(|error| Fatal::Log(strerror(&error)))?;
     loaded.generic.dir = Some(here.to_string_lossy().into_owned());
-    Ok(loaded)
+    Ok((loaded, stdin))
 }
 
 /// Adds what the file beside the config holds. A broken one is no reason not to start: it is written as a
@@ -74,7 +75,11 @@ impl Sources for Outside {
             if pattern.contains(['*', '?', '[']) { matches(pattern) } else { vec![PathBuf::from(pattern)] };
         let mut found = Vec::with_capacity(names.len());
         for path in names {
-            let text = fs::read(&path).map_err(|error| cannot_open(&absolute(&path), &error))?;
+            let text = match fs::read(&path) {
+                // Stock opens a folder and finds no lines in it.
+                Err(error) if error.kind() == io::ErrorKind::IsADirectory => Vec::new(),
+                read => read.map_err(|error| cannot_open(&absolute(&path), &error))?,
+            };
             found.push((path.to_string_lossy().into_owned(), text));
         }
         Ok(found)

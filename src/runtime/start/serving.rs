@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::outside::{Logging, Outside};
-use super::{Fatal, Formats, PidFile, executable, names, random, settle_identity, supervisor};
+use super::pid_file::PidFile;
+use super::supervisor::Supervision;
+use super::{Fatal, Formats, daemon, executable, names, random, settle_identity};
 use crate::conf::{Generic, Loaded};
 use crate::engine::{Engine, RunId, Time};
 use crate::runtime::driver::{COMMANDS, Clock, Driver, Inboxes, LINK_EVENTS, SAVE_RESULTS, SCRIPT_EVENTS};
@@ -22,27 +24,41 @@ use crate::runtime::signals::{Signals, Wish};
 
 /// How long the end waits for a save in flight, and for clients to go.
 const END_PATIENCE: Duration = Duration::from_secs(1);
+/// What `hz` may be in the end. Seen on redis-sentinel 7.0.15.
+const MIN_HZ: u32 = 1;
+const MAX_HZ: u32 = 500;
 /// Wishes to end that may wait; one is enough.
 const STOP_QUEUE: usize = 1;
+
+/// What was made ready before.
+#[derive(Debug)]
+pub(super) struct Surroundings {
+    pub(super) logging: Logging,
+    pub(super) supervision: Supervision,
+    /// A parent waits for this process to serve.
+    pub(super) detached: bool,
+}
 
 /// Serves until a signal, `SHUTDOWN`, or the end of the engine. Returns the exit code.
 pub(super) async fn serve(
     config: PathBuf,
     mut loaded: Loaded,
     maxclients: u64,
-    logging: Logging,
-    pid_file: &PidFile,
+    surroundings: Surroundings,
 ) -> Result<u8, Fatal> {
+    let Surroundings { logging, supervision, detached } = surroundings;
     let mut signals =
         Signals::take().map_err(|error| Fatal::Log(format!("No signals: {}", strerror(&error))))?;
     let mut settings = server_settings(&loaded.generic, maxclients);
     let listeners = server::bind(&settings).map_err(|error| {
         Fatal::Log(format!("{error}\nFailed listening on port {} (tcp), aborting.", settings.port))
     })?;
+    let pid_file = PidFile::write(loaded.generic.pidfile.as_deref());
     names::settle(&mut loaded.state).await;
     let mut saver = Saver::new(Disk, Formats(loaded.generic.clone()), config.clone());
     let my_id = settle_identity(&mut loaded, &mut saver)?;
-    settings = Settings { my_id, config_file: config, executable: executable(), ..settings };
+    let supervisor = supervision.who();
+    settings = Settings { my_id, config_file: config, executable: executable(), supervisor, ..settings };
 
     let hub = Hub::new();
     let log = logging.log.clone();
@@ -59,7 +75,10 @@ pub(super) async fn serve(
     let handle = engine.handle.clone();
     let serving = server::serve(listeners, settings, handle, hub, server_stopped, on_shutdown);
     let serving = tokio::spawn(serving);
-    supervisor::notify_ready(loaded.generic.supervised);
+    supervision.ready();
+    if detached {
+        daemon::let_go().map_err(|error| Fatal::Log(format!("No /dev/null: {}", strerror(&error))))?;
+    }
 
     tokio::select! {
         wish = signals.next() => {
@@ -72,8 +91,9 @@ pub(super) async fn serve(
             return Err(Fatal::Log(format!("Internal error: the engine has ended ({ended:?}). Exiting...")));
         }
     }
+    supervision.stopping();
     tokio::select! {
-        code = end(engine, stop_server, serving, pid_file) => Ok(code),
+        code = end(engine, stop_server, serving, &pid_file) => Ok(code),
         code = insist(&mut signals, log.as_ref()) => Ok(code),
     }
 }
@@ -171,7 +191,7 @@ fn server_settings(generic: &Generic, maxclients: u64) -> Settings {
     settings.tcp_backlog = generic.tcp_backlog;
     settings.users = users.collect();
     let hz = generic.raw.get("hz").and_then(|lines| lines.last()?.first()?.parse().ok());
-    settings.hz = hz.unwrap_or(settings.hz);
+    settings.hz = hz.unwrap_or(settings.hz).clamp(MIN_HZ, MAX_HZ);
     settings.limits.pubsub_hard = size(generic.pubsub_limit.hard);
     settings.limits.pubsub_soft = size(generic.pubsub_limit.soft);
     settings.limits.pubsub_soft_for = Duration::from_secs(generic.pubsub_limit.soft_seconds);
