@@ -101,13 +101,17 @@
 //! | `Failover`: promotion | look every 5 ms, until the term of min(10 s, failover-timeout) ends | verified as soon as it is true; S9 |
 //! | `Reconf` | look every 50 ms for 2 s, then every 500 ms; 10 s per replica; failover-timeout in all | replicas are repointed in the background |
 //! | `Save` | 1 s | a failed write is tried again |
+//! | `Tilt` | 30 s | how long TILT is shown |
+//! | `Pulse` | a tenth of `tilt-trigger`, 200 ms | a stall is measured even where nothing else is due |
 //! | `Scripts` | 60 s of one run; 30 s, 60 s, 2 min … before the next | stock's rules for notification and client-reconfiguration scripts |
 //!
 //! The lengths of `engine::tuning` are those without `SENTINEL DEBUG`, which changes them.
 //!
 //! Corrections of nodes that are astray have no timer of their own: they are judged at each INFO (every
 //! second for such a node) and each hello. A wake-up that comes late by more than 10 ms is a stall of our
-//! own: the time from the deadline on does not count as silence of others (`engine::stall`).
+//! own: the time from the deadline on does not count as silence of others (`engine::stall`). After one of more
+//! than 2 s nothing is judged for 2 s (at most D), since what is known may be out of date; `engine::tilt` has
+//! that, and stock's faces of it. The clock is monotonic and counts while the machine sleeps.
 //!
 //! # Where to add …
 //!

@@ -21,6 +21,8 @@ mod failover;
 mod operators;
 #[path = "stories/scripts.rs"]
 mod scripts;
+#[path = "stories/tilt.rs"]
+mod tilt;
 
 use vigia::engine::{MasterName, Span, Status, Time};
 use world::{MASTER, Options, Pid, World};

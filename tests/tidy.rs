@@ -98,6 +98,44 @@ fn a_file_over_the_ceiling_is_found() {
     assert_eq!(violations("src/a.rs", &"x\n".repeat(MAX_LINES)), [""; 0]);
 }
 
+/// The table in the README says how many differences from the original are tolerated, list by list.
+#[test]
+fn the_readme_counts_the_tolerated_differences() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).expect("README.md");
+    let mut wrong = Vec::new();
+    for list in fs::read_dir(root.join("compat/peer")).expect("compat/peer") {
+        let name = list.expect("a readable entry").file_name().to_string_lossy().into_owned();
+        if name.starts_with("tolerated") {
+            let text = fs::read_to_string(root.join("compat/peer").join(&name)).expect("UTF-8 list");
+            wrong.extend(miscounted(&readme, &format!("compat/peer/{name}"), entries(&text).count()));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+/// The lists of `compat/peer`: `CASE ~ LINE # REASON`; blank lines and comments are none.
+fn entries(list: &str) -> impl Iterator<Item = &str> {
+    list.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// What is wrong with the row of `list`, which has `count` entries, in the table of the README.
+fn miscounted(readme: &str, list: &str, count: usize) -> Option<String> {
+    let row = readme.lines().find(|line| line.starts_with(&format!("| `{list}`")));
+    let Some(row) = row else { return Some(format!("README.md has no row for {list}")) };
+    let told = row.trim_end_matches('|').rsplit('|').next().and_then(|cell| cell.trim().parse().ok());
+    (told != Some(count)).then(|| format!("README.md: the row of {list} must say {count}"))
+}
+
+#[test]
+fn a_wrong_count_in_the_readme_is_found() {
+    let list = "# A comment\n\na ~ b # c\nd ~ e # f\n";
+    assert_eq!(entries(list).count(), 2);
+    assert_eq!(miscounted("x\n| `a.txt`: replies | 2 |\n", "a.txt", 2), None);
+    assert!(miscounted("| `a.txt`: replies | 3 |", "a.txt", 2).is_some());
+    assert!(miscounted("| `b.txt`: replies | 2 |", "a.txt", 2).is_some());
+}
+
 /// All rules that `text`, the content of the file `name`, breaks.
 fn violations(name: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();

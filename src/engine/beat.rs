@@ -47,7 +47,10 @@ impl Engine {
         }
         if let Phase::Up { since, .. } = node.sub.phase
             && now.since(since) > self.tuning.min_link_reconnect_period
-            && now.since(node.sub.heard) > Span(3 * self.tuning.publish_period.0)
+            && now
+                > node.sub.heard
+                    + Span(3 * self.tuning.publish_period.0)
+                    + self.stalls.within(node.sub.heard, Span::ZERO)
         {
             self.replace_link(now, LinkOwner::NodeEvents(id));
         }

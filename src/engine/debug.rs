@@ -80,6 +80,7 @@ impl Engine {
             self.review_down(now, id);
         }
         self.stir_scripts();
+        self.retime_tilt(now);
         for id in self.peers.keys().copied().collect::<Vec<PeerId>>() {
             if let Some(peer) = self.peers.get_mut(&id) {
                 peer.next_hello = peer.next_hello.min(publish);
@@ -149,7 +150,8 @@ impl Engine {
     pub(super) fn show_figures(&mut self) {
         let (running_scripts, queued_scripts) = self.count_scripts();
         let simulate_failure = self.simulated.flags();
-        let figures = Figures { simulate_failure, running_scripts, queued_scripts };
+        let (tilt, tilts) = self.tilt.figures();
+        let figures = Figures { simulate_failure, tilt, tilts, running_scripts, queued_scripts };
         if figures != self.shown {
             self.shown = figures;
             self.out.push(Output::Figures(figures));

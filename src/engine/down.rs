@@ -26,7 +26,11 @@ impl Engine {
             self.schedule.cancel(Wake::Down(id));
             return;
         }
-        let deadline = self.down_deadline(id);
+        let mut deadline = self.down_deadline(id);
+        if let Some(node) = self.nodes.get(&id).filter(|node| node.sdown.is_none()) {
+            let down_after = self.masters.get(&node.master).map_or(Span::ZERO, |master| master.down_after());
+            deadline = deadline.map(|at| at.max(self.looks_until(down_after)));
+        }
         let is_down = deadline.is_some_and(|at| at <= now);
         match deadline {
             Some(at) if !is_down => self.schedule.set(Wake::Down(id), at),
@@ -121,6 +125,9 @@ impl Engine {
     pub(super) fn check_odown(&mut self, now: Time, id: MasterId) {
         let Some(master) = self.masters.get(&id) else { return };
         let sdown = self.nodes.get(&master.node).is_some_and(|node| node.sdown.is_some());
+        if sdown && self.in_doubt(now, id) {
+            return;
+        }
         let votes = 1 + master.sentinels.values().filter(|s| s.master_down).count();
         let quorum = master.settings.quorum;
         let is_down = sdown && votes >= quorum as usize;
@@ -151,8 +158,14 @@ impl Engine {
     /// One round of asking: at once on SDOWN, then after 5, 10, 20 ms ... up to 1 s as long as the
     /// master is SDOWN. A question that is unanswered is not repeated on the same connection.
     pub(super) fn ask_peers(&mut self, now: Time, id: MasterId) {
+        let in_doubt = self.in_doubt(now, id);
         let Some(master) = self.masters.get_mut(&id) else { return };
         if self.nodes.get(&master.node).is_none_or(|node| node.sdown.is_none()) {
+            return;
+        }
+        if in_doubt {
+            let down_after = master.down_after();
+            self.schedule.set(Wake::Ask(id), self.looks_until(down_after));
             return;
         }
         // An answer older than 5 × ask-period says nothing about now.
@@ -257,6 +270,11 @@ impl Engine {
             let Some(master) = self.masters.get_mut(&master_id) else { continue };
             let down_after = master.down_after();
             let deadline = silent_since.map(|at| at + down_after + self.stalls.within(at, down_after));
+            let looks_until = match master.sentinels.get(&run_id).and_then(|sentinel| sentinel.sdown) {
+                Some(_) => Time::default(),
+                None => self.tilt.looks_until(down_after, self.tuning.tilt_period),
+            };
+            let deadline = deadline.map(|at| at.max(looks_until));
             let is_down = deadline.is_some_and(|at| at <= now);
             if !is_down {
                 next = next.into_iter().chain(deadline).min();
@@ -299,7 +317,8 @@ impl Engine {
             return none;
         };
         let over = |d: Option<(&Span, &usize)>| d.map(|(d, _)| since + *d + self.stalls.within(since, *d));
-        let first = over(peer.limits.first_key_value());
+        let strictest = peer.limits.first_key_value();
+        let first = over(strictest).zip(strictest).map(|(at, (d, _))| at.max(self.looks_until(*d)));
         let last = over(peer.limits.last_key_value());
         if none && let Some(at) = first.filter(|at| *at > now) {
             self.schedule.set(Wake::PeerDown(id), at);

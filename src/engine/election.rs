@@ -131,6 +131,7 @@ impl Engine {
             return forced.not_before.max(term_of_other);
         }
         let mut at = candidacy.not_before.max(candidacy.anchor + rank_delay).max(term_of_other);
+        at = at.max(self.looks_until(master.down_after()));
         if master.sentinels.is_empty() {
             at = at.max(self.started + Span(2 * self.tuning.publish_period.0));
         }

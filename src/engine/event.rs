@@ -184,6 +184,10 @@ kinds! {
     ConvertToSlave = "+convert-to-slave", Notice;
     /// A replica of a wrong master was pointed at ours.
     FixSlaveConfig = "+fix-slave-config", Notice;
+    /// This process did not run for longer than `tilt-trigger`.
+    Tilt = "+tilt", Warning;
+    /// `tilt-period` is over.
+    TiltEnd = "-tilt", Warning;
     /// A script was started.
     ScriptChild = "+script-child", Debug;
     /// A script ended.

@@ -282,7 +282,7 @@ impl Engine {
             self.schedule.set(Wake::Failover(id), look_until);
             return;
         }
-        if let Some(why) = self.must_stand_down(id) {
+        if let Some(why) = self.must_stand_down(now, id) {
             self.stand_down(now, id, why);
             return;
         }
@@ -385,7 +385,7 @@ impl Engine {
     }
 
     /// Why a leader may not promote any more (S4, S9).
-    fn must_stand_down(&self, id: MasterId) -> Option<&'static str> {
+    fn must_stand_down(&self, now: Time, id: MasterId) -> Option<&'static str> {
         let master = self.masters.get(&id)?;
         let term = master.failover.term()?;
         if master.leader_epoch != term.epoch || master.leader.as_ref() != Some(&self.globals.my_id) {
@@ -397,6 +397,9 @@ impl Engine {
         if self.stalls.longest(term.began) > LONGEST_STALL {
             return Some("this process stalled for more than a second");
         }
+        if self.in_doubt(now, id) && !term.forced {
+            return Some("this process did not run and must look again first (TILT)");
+        }
         let up = self.nodes.get(&master.node).is_some_and(|node| node.sdown.is_none());
         if up && !term.forced {
             return Some("the master is back");
@@ -405,7 +408,7 @@ impl Engine {
     }
 
     fn step_send(&mut self, now: Time, id: MasterId, promoted: NodeId) {
-        if let Some(why) = self.must_stand_down(id) {
+        if let Some(why) = self.must_stand_down(now, id) {
             self.stand_down(now, id, why);
             return;
         }

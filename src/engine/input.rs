@@ -6,12 +6,16 @@ use std::sync::Arc;
 
 use super::ids::{LinkId, MasterName, RunId, ScriptId, Seq, Ticket};
 use super::reply::Reply;
+use super::tilt::Evidence;
 
 /// One stimulus. Text is borrowed: [`super::Engine::handle`] copies only what it keeps.
 #[derive(Clone, Debug)]
 pub enum Input<'a> {
     /// The time from [`super::Engine::next_wakeup`] came. Early or extra ticks change nothing.
     Tick,
+    /// This process did not run for a while. Comes, if anything is known of it, right before the first input
+    /// after that; what is due is left to that input.
+    Late(Evidence),
     /// A connection asked for by [`super::Output::Connect`] is established.
     LinkUp {
         /// The connection.

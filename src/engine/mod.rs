@@ -4,7 +4,8 @@
 //! - One call in, all effects out, in the order they must be executed.
 //! - Same seed and same `(now, input)` sequence give the same outputs, byte for byte.
 //! - What reveals a change of state waits inside until [`Input::Persisted`] covers it.
-//! - Every call also runs what `now` has made due, so a flood of input cannot starve a deadline.
+//! - Every call but [`Input::Late`] also runs what `now` has made due, so a flood of input cannot starve a
+//!   deadline.
 //! - Imports point inwards: `std` data types and siblings only (`tests/tidy.rs` checks).
 
 mod admin;
@@ -39,6 +40,7 @@ mod scripts;
 pub mod select;
 pub mod settings;
 mod stall;
+mod tilt;
 pub mod time;
 mod tuning;
 pub mod view;
@@ -55,6 +57,7 @@ pub use instance::{MasterId, NodeId, PeerId};
 pub use output::{Answer, CachedInfo, Output, PendingScript, Request};
 pub use reply::Reply;
 pub use schedule::Wake;
+pub use tilt::Evidence;
 pub use time::{Millis, Span, Time};
 pub use view::{Entry, Figures, MasterView, Status};
 
@@ -66,6 +69,7 @@ use schedule::Schedule;
 use scripts::Scripts;
 use settings::Globals;
 use stall::Stalls;
+use tilt::Tilt;
 use tuning::Tuning;
 
 /// Whose connection a link is.
@@ -98,6 +102,7 @@ pub struct Engine {
     link_ids: u64,
     schedule: Schedule,
     stalls: Stalls,
+    tilt: Tilt,
     saving: Persistence,
     /// Saving failed since elections were last considered.
     was_failing: bool,
@@ -135,6 +140,7 @@ impl Engine {
             link_ids: 0,
             schedule: Schedule::default(),
             stalls: Stalls::default(),
+            tilt: Tilt::default(),
             saving: Persistence::default(),
             was_failing: false,
             rng: Rng::new(seed),
@@ -156,6 +162,7 @@ impl Engine {
             }
         }
         engine.durable_epoch = engine.current_epoch;
+        engine.pulse(now);
         engine
     }
 
@@ -167,14 +174,16 @@ impl Engine {
     pub fn handle(&mut self, now: Time, input: Input<'_>) -> std::vec::Drain<'_, Output> {
         debug_assert!(now >= self.now, "time never runs backwards");
         self.now = now;
-        if let Some((due, _)) = self.schedule.next() {
-            self.stalls.note(due, now);
+        if let Input::Late(evidence) = input {
+            self.note_stall(now, Some(evidence));
+        } else {
+            self.note_stall(now, None);
+            if !std::mem::replace(&mut self.greeted, true) {
+                self.announce_masters();
+            }
+            self.apply(now, input);
+            self.run_due(now);
         }
-        if !std::mem::replace(&mut self.greeted, true) {
-            self.announce_masters();
-        }
-        self.apply(now, input);
-        self.run_due(now);
         self.ask_save(now);
         self.run_scripts(now);
         self.show_figures();
@@ -188,7 +197,7 @@ impl Engine {
 
     fn apply(&mut self, now: Time, input: Input<'_>) {
         match input {
-            Input::Tick => {}
+            Input::Tick | Input::Late(_) => {}
             Input::LinkUp { link, local } => self.on_link_up(now, link, local),
             Input::LinkDown { link, cause } => self.on_link_down(now, link, cause),
             Input::Reply { link, reply } => self.on_reply(now, link, &reply),
@@ -218,6 +227,8 @@ impl Engine {
                 Wake::Reconf(master) => self.look_at_job(now, master),
                 Wake::Save => self.retry_save(now),
                 Wake::Scripts => self.stir_scripts(),
+                Wake::Tilt => self.leave_tilt(),
+                Wake::Pulse => self.pulse(now),
             }
         }
     }

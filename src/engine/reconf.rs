@@ -304,6 +304,7 @@ impl Engine {
         node.corrected.is_none_or(|at| now.since(at) > CORRECTION_PAUSE)
             && node.cmd.up().is_some()
             && node.sdown.is_none()
+            && !self.in_doubt(now, node.master)
     }
 
     /// Whether this sentinel led the failover to the configuration in force. That gives it the first turn,

@@ -33,6 +33,10 @@ pub enum Wake {
     Save,
     /// A script may run again, or runs for too long.
     Scripts,
+    /// The end of TILT.
+    Tilt,
+    /// Shows whether this process runs.
+    Pulse,
 }
 
 /// A table of at most one deadline for each [`Wake`].

@@ -1,6 +1,6 @@
 //! Our own stalls: time in which this process did not run is no evidence against others.
 //!
-//! Source: DESIGN section 2. Differs: stock has TILT instead, which blinds it for 30 s.
+//! Source: DESIGN section 2. Differs: stock has only TILT, which blinds it for 30 s (see `tilt`).
 
 use std::collections::VecDeque;
 
@@ -20,18 +20,20 @@ pub(super) struct Stalls {
 }
 
 impl Stalls {
-    /// Takes note that what was due at `due` is handled only `now`.
-    pub(super) fn note(&mut self, due: Time, now: Time) {
+    /// Takes note that what was due at `due` is handled only `now`; how long the stall was, if this is news.
+    pub(super) fn note(&mut self, due: Time, now: Time) -> Option<Span> {
         if now.since(due) <= SHORTEST {
-            return;
+            return None;
         }
         let from = self.latest.back().map_or(due, |(_, end)| due.max(*end));
-        if from < now {
-            self.latest.push_back((from, now));
+        if from >= now {
+            return None;
         }
+        self.latest.push_back((from, now));
         if self.latest.len() > REMEMBERED {
             self.latest.pop_front();
         }
+        Some(now.since(from))
     }
 
     /// How much of the time since `since` does not count as silence, judged with the limit
@@ -61,9 +63,10 @@ mod tests {
     #[test]
     fn only_stalls_worth_mentioning_are_discounted() {
         let mut stalls = Stalls::default();
-        stalls.note(Time(1_000), Time(9_000)); // 8 ms: noise
-        stalls.note(Time(100_000), Time(150_000)); // 50 ms
-        stalls.note(Time(900_000), Time(1_900_000)); // 1 s
+        assert_eq!(stalls.note(Time(1_000), Time(9_000)), None, "8 ms is noise");
+        assert_eq!(stalls.note(Time(100_000), Time(150_000)), Some(Span::ms(50)));
+        assert_eq!(stalls.note(Time(900_000), Time(1_900_000)), Some(Span::secs(1)));
+        assert_eq!(stalls.note(Time(900_000), Time(1_900_000)), None, "each stall is news once");
 
         assert_eq!(stalls.within(Time(0), Span::ms(100)), Span(1_050_000));
         assert_eq!(stalls.within(Time(0), Span::ms(1_000)), Span(1_000_000));

@@ -45,9 +45,9 @@ tuning! {
     default_down_after = "DEFAULT-DOWN-AFTER", 30_000;
     /// `failover-timeout` of masters that `SENTINEL MONITOR` makes.
     default_failover_timeout = "DEFAULT-FAILOVER-TIMEOUT", 180_000;
-    /// Kept for those who read it: a stall is judged by DESIGN section 2 instead.
+    /// A wake-up that is later than this begins TILT.
     tilt_trigger = "TILT-TRIGGER", 2_000;
-    /// Kept for those who read it.
+    /// How long TILT is shown; it ends judging for a much shorter time (`tilt`).
     tilt_period = "TILT-PERIOD", 30_000;
     /// After this a replica that did not react to its reconfiguration is not waited for.
     slave_reconf_timeout = "SLAVE-RECONF-TIMEOUT", 10_000;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::ids::{Addr, Epoch, MasterName};
+use super::time::Time;
 
 /// Published per master whenever one of its fields changes, before the event that announces it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -50,6 +51,10 @@ impl Status {
 pub struct Figures {
     /// `sentinel_simulate_failure_flags`: 1 after the election, 2 after the promotion.
     pub simulate_failure: u8,
+    /// Since when this process is in TILT.
+    pub tilt: Option<Time>,
+    /// `sentinel_total_tilt`: how often TILT began since the start.
+    pub tilts: u64,
     /// `sentinel_running_scripts`.
     pub running_scripts: usize,
     /// `sentinel_scripts_queue_length`: the running ones included.

@@ -30,38 +30,38 @@ impl Engine {
             return;
         };
         let Some(candidate) = candidate else {
-            let down = self.sees_down(id);
+            let down = self.sees_down(now, id);
             self.answer(ticket, Answer::Down { down, leader: None, epoch: Epoch(0) });
             return;
         };
         let epoch = Epoch(u64::try_from(epoch).unwrap_or(0));
         if self.saving_fails() {
-            let answer = self.durable_vote(id);
+            let answer = self.durable_vote(now, id);
             self.answer(ticket, answer);
             return;
         }
         self.vote(now, id, epoch, candidate);
         let Some(master) = self.masters.get(&id) else { return };
         let answer = Answer::Down {
-            down: self.sees_down(id),
+            down: self.sees_down(now, id),
             leader: master.leader.clone(),
             epoch: master.leader_epoch,
         };
         let seq = master.seq;
-        let failed = vec![Output::Answer { ticket, answer: self.durable_vote(id) }];
+        let failed = vec![Output::Answer { ticket, answer: self.durable_vote(now, id) }];
         self.hold(seq, vec![Held::Output(Output::Answer { ticket, answer })], failed);
     }
 
-    fn sees_down(&self, id: MasterId) -> bool {
+    fn sees_down(&self, now: Time, id: MasterId) -> bool {
         let node = self.masters.get(&id).and_then(|master| self.nodes.get(&master.node));
-        node.is_some_and(|node| node.sdown.is_some())
+        node.is_some_and(|node| node.sdown.is_some()) && !self.in_doubt(now, id)
     }
 
     /// What is known to be on disk: all that may be shown while saving fails.
-    fn durable_vote(&self, id: MasterId) -> Answer {
+    fn durable_vote(&self, now: Time, id: MasterId) -> Answer {
         let vote = self.masters.get(&id).map(|master| master.durable_vote.clone());
         let (leader, epoch) = vote.unwrap_or_default();
-        Answer::Down { down: self.sees_down(id), leader, epoch }
+        Answer::Down { down: self.sees_down(now, id), leader, epoch }
     }
 
     /// Raises the current epoch to `epoch` if that is larger, and votes for `candidate` if no vote

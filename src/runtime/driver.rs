@@ -30,10 +30,14 @@ use crate::runtime::link::{LinkEvent, Links};
 use crate::runtime::save::{Saved, Writer};
 use crate::runtime::scripts::ScriptEvent;
 
+mod clock;
 mod effects;
+mod late;
 mod saves;
 
+pub use clock::Clock;
 use effects::Effects;
+use late::{Usage, WORTH_ASKING};
 use saves::Saves;
 
 /// Link events that may wait for the driver: a few per link when thousands of nodes answer at once. When it
@@ -119,27 +123,6 @@ impl SaveWorker for Writer {
     }
 }
 
-/// The process' clock: microseconds since the driver was made, monotonic.
-#[derive(Clone, Copy, Debug)]
-pub struct Clock(Instant);
-
-impl Clock {
-    /// A clock that shows zero now.
-    pub fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    fn now(self) -> Time {
-        Time(u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX))
-    }
-
-    /// The moment at which the clock shows `time`; the far future if there is no such moment.
-    fn at(self, time: Time) -> Instant {
-        let far = self.0 + Duration::from_secs(86_400 * 365);
-        self.0.checked_add(Duration::from_micros(time.0)).map_or(far, |at| at.min(far))
-    }
-}
-
 /// Where input comes from.
 #[derive(Debug)]
 pub struct Inboxes {
@@ -158,6 +141,7 @@ pub struct Inboxes {
 pub struct Driver<B, L, W, P> {
     brain: B,
     clock: Clock,
+    usage: Usage,
     /// Time of the last input: the engine's time never goes back.
     last: Time,
     inboxes: Inboxes,
@@ -197,6 +181,7 @@ impl<B: Brain, L: Links, W: SaveWorker, P: Process> Driver<B, L, W, P> {
         Self {
             brain,
             clock,
+            usage: Usage::new(),
             last: Time(0),
             inboxes,
             batch: Vec::with_capacity(BATCH),
@@ -214,6 +199,8 @@ impl<B: Brain, L: Links, W: SaveWorker, P: Process> Driver<B, L, W, P> {
         loop {
             self.start_save();
             let woken = if self.is_due() { Woken::Due } else { self.wait(&mut stop).await };
+            self.clock.look();
+            self.tell_if_late();
             match woken {
                 Woken::Links => self.deliver_batch(),
                 Woken::Asked(asked) => self.deliver_command(asked),
@@ -374,6 +361,18 @@ impl<B: Brain, L: Links, W: SaveWorker, P: Process> Driver<B, L, W, P> {
     fn expire_saves(&mut self) {
         while let Some(input) = self.saves.expire(self.now()) {
             self.feed(self.now(), input);
+        }
+    }
+
+    /// A deadline that passed a while ago: what the system knows of that comes before anything else.
+    fn tell_if_late(&mut self) {
+        let (now, asleep) = (self.now(), self.clock.asleep());
+        let due = self.brain.next_wakeup().map(|(at, _)| at.max(self.last));
+        if due.is_some_and(|due| now.since(due) >= WORTH_ASKING) {
+            let evidence = self.usage.evidence(now, asleep);
+            self.feed(now, Input::Late(evidence));
+        } else {
+            self.usage.refresh(now, asleep);
         }
     }
 

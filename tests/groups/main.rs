@@ -5,6 +5,9 @@
 //! redis-sentinel alone, which proves that a scenario describes what the original does:
 //! `cargo test --test groups stock:: -- --ignored`.
 
+#[allow(dead_code, unreachable_pub, reason = "this target uses a part of it")]
+#[path = "../world/rng.rs"]
+mod rng;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -34,3 +34,4 @@ mod replies;
 mod scripts;
 mod startup;
 mod supervised;
+mod tilt;

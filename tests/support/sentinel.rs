@@ -5,6 +5,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::process::Signal;
+
 use super::ports::free_port;
 use super::process::Process;
 use super::resp::{Value, ask};
@@ -20,6 +22,8 @@ pub enum Program {
     Vigia,
     /// `redis-sentinel` from the PATH.
     Stock,
+    /// Another release of Vigía: `VIGIA_OLD_BINARY`, or the binary of this package once more.
+    Older,
 }
 
 impl Program {
@@ -31,6 +35,10 @@ impl Program {
                 None => PathBuf::from(env!("CARGO_BIN_EXE_vigia")),
             },
             Program::Stock => PathBuf::from("redis-sentinel"),
+            Program::Older => match std::env::var_os("VIGIA_OLD_BINARY") {
+                Some(path) => path.into(),
+                None => Program::Vigia.path(),
+            },
         }
     }
 }
@@ -101,6 +109,19 @@ impl Sentinel {
     /// SIGCONT.
     pub fn resume(&mut self) {
         self.process.resume();
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub fn shut_down(&mut self) {
+        self.process.signal(Signal::TERM);
+        wait_until("the sentinel ends on SIGTERM", PATIENCE, || self.process.exit_status().is_some());
+    }
+
+    /// Ends as any service manager ends it, and goes on from its file as `program`.
+    pub fn replace_by(&mut self, program: Program) {
+        self.shut_down();
+        self.program = program;
+        self.restart();
     }
 
     /// Starts it again with the config file as it is now, and waits until it answers.

@@ -1,6 +1,6 @@
 //! What goes wrong: kills, hangs, cuts, and their repair.
 
-use vigia::engine::{Input, Span};
+use vigia::engine::{Evidence, Input, Span};
 
 use super::node::{ReplLink, Role};
 use super::oracles::Sight;
@@ -118,6 +118,10 @@ impl World {
             return;
         }
         self.check_replication();
+        if matches!(self.procs[pid.0].body, Body::Sentinel(_)) {
+            // The runtime tells first that it was late: it did not compute, and was not ready to.
+            self.feed_late(pid, Input::Late(Evidence { waited: Some(Span::ZERO), ..Evidence::default() }));
+        }
         while let Some(arrival) = self.procs[pid.0].inbox.pop_front() {
             if self.procs[pid.0].alive {
                 self.arrive(pid, arrival);

@@ -113,6 +113,15 @@ impl World {
         .min()
     }
 
+    /// What the runtime tells right before the first input after a stall; what is due is left to that.
+    pub fn feed_late(&mut self, pid: Pid, late: Input<'_>) {
+        let now = self.now;
+        let outputs: Vec<Output> = self.sentinel_mut(pid).engine.handle(now, late).collect();
+        for output in outputs {
+            self.perform(pid, output);
+        }
+    }
+
     /// One stimulus for the engine, and everything that follows from it.
     pub(crate) fn feed(&mut self, pid: Pid, input: Input<'_>) {
         let now = self.now;

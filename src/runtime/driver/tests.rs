@@ -121,6 +121,10 @@ struct World {
 
 impl World {
     fn start(rule: impl FnMut(Time, &Input<'_>) -> Step + Send + 'static) -> Self {
+        Self::start_with(Clock::start(), rule)
+    }
+
+    fn start_with(clock: Clock, rule: impl FnMut(Time, &Input<'_>) -> Step + Send + 'static) -> Self {
         let (links, link_events) = mpsc::channel(LINK_EVENTS);
         let (asked_sender, asked) = mpsc::channel(COMMANDS);
         let (saved_sender, saved) = mpsc::channel(SAVE_RESULTS);
@@ -131,8 +135,7 @@ impl World {
         let script =
             Script { rule: Box::new(rule), trace: trace.clone(), out: Vec::new(), wakeup: None, seq: Seq(0) };
         let inboxes = Inboxes { links: link_events, asked, scripts: mpsc::channel(SCRIPT_EVENTS).1, saved };
-        let driver =
-            Driver::new(script, Clock::start(), inboxes, scribe.clone(), scribe.clone(), views, scribe);
+        let driver = Driver::new(script, clock, inboxes, scribe.clone(), scribe.clone(), views, scribe);
         let running = tokio::spawn(driver.run(stopped));
         Self { trace, links, saved: saved_sender, handle, stop, running }
     }
@@ -238,7 +241,8 @@ async fn after_a_long_stall_input_gets_the_true_time() {
     pass_ms(1).await;
     let trace = world.take();
     assert_eq!(trace[0], "0.000000 Tick");
-    assert!(trace[1].starts_with("5.00") && trace[1].contains("LinkDown"), "{trace:?}");
+    assert!(trace[1].starts_with("5.00") && trace[1].contains("Late"), "{trace:?}");
+    assert!(trace[2].starts_with("5.00") && trace[2].contains("LinkDown"), "{trace:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -363,7 +367,8 @@ async fn an_engine_that_is_always_late_still_answers_and_stops() {
             | Input::Persisted(_)
             | Input::PersistFailed(_)
             | Input::ScriptStarted { .. }
-            | Input::ScriptEnded { .. } => event(Kind::Slave),
+            | Input::ScriptEnded { .. }
+            | Input::Late(_) => event(Kind::Slave),
         };
         Step { outputs: vec![output], wakeup: Some(0), seq: 0 }
     });
@@ -381,4 +386,44 @@ async fn a_deadline_that_stays_due_is_noticed() {
         () = pass_ms(100) => {}
     }
     assert!(world.take().len() < 200, "in release the driver pauses");
+}
+
+/// The runtime itself stands still: the deadline of the engine passes, and nothing else is told first.
+#[tokio::test(start_paused = true)]
+async fn a_late_driver_says_what_it_knows_before_anything_else() {
+    let world = World::start(|now, _| Step { wakeup: Some(now.0 / 1_000 + 100), ..Step::default() });
+    pass_ms(1).await;
+    world.take();
+    tokio::time::advance(Duration::from_millis(3_000)).await;
+    world.links.send(down(1)).await.unwrap();
+    pass_ms(1).await;
+    let told = world.take();
+    assert!(told[0].starts_with("3.001000 Late(Evidence { asleep: Span(0), busy: Span("), "{told:?}");
+    assert!(told[1].starts_with("3.001000 LinkDown"), "{told:?}");
+    // Ordinary lateness is not worth a word.
+    tokio::time::advance(Duration::from_millis(150)).await;
+    pass_ms(1).await;
+    assert!(!world.take().iter().any(|line| line.contains("Late")));
+}
+
+static ASLEEP_MS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(5_000);
+
+/// The machine sleeps for an hour: the engine's time has gone on, and its deadlines are late by that hour.
+#[tokio::test(start_paused = true)]
+async fn the_clock_counts_while_the_machine_sleeps() {
+    use std::sync::atomic::Ordering;
+    let clock = Clock::with(|| Some(Duration::from_millis(ASLEEP_MS.load(Ordering::Relaxed))));
+    let world = World::start_with(clock, |now, input| {
+        let late = matches!(input, Input::Late(_));
+        Step { wakeup: Some(if late { 200 } else { now.0 / 1_000 + 100 }), ..Step::default() }
+    });
+    pass_ms(150).await;
+    assert_eq!(world.take(), ["0.000000 Tick", "0.100000 Tick"]);
+    ASLEEP_MS.fetch_add(3_600_000, Ordering::Relaxed);
+    pass_ms(60).await;
+    let told = world.take();
+    assert!(told[0].starts_with("3600.200000 Late(Evidence { asleep: Span(3600000000), busy: "), "{told:?}");
+    assert_eq!(told[1..], ["3600.200000 Tick"]);
+    pass_ms(100).await;
+    assert_eq!(world.take(), ["3600.300000 Tick"]);
 }

@@ -164,12 +164,13 @@ fn sentinel(shared: &Shared, out: &mut String) {
     let masters = masters(shared);
     let figures = &shared.settings.figures;
     let (running, queued) = figures.scripts();
-    let tilt = figures.tilt_since_secs();
+    let tilt = figures.tilt_secs();
     out.push_str("# Sentinel\r\n");
     lines! { out,
         "sentinel_masters" = masters.len();
-        "sentinel_tilt" = i32::from(tilt >= 0);
-        "sentinel_tilt_since_seconds" = tilt;
+        "sentinel_tilt" = i32::from(tilt.is_some());
+        "sentinel_tilt_since_seconds" = tilt.map_or(-1, |secs| i64::try_from(secs).unwrap_or(i64::MAX));
+        "sentinel_total_tilt" = figures.tilts();
         "sentinel_running_scripts" = running;
         "sentinel_scripts_queue_length" = queued;
         "sentinel_simulate_failure_flags" = figures.simulate_failure();

@@ -1,12 +1,12 @@
 //! What the server must be told.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::engine::settings::defaults;
-use crate::engine::{self, RunId};
+use crate::engine::{self, RunId, Time};
 use crate::wire::Limits as RequestLimits;
 
 /// Version that `HELLO` and `INFO` report: the newest one that Redis and Valkey agree on, as
@@ -186,24 +186,16 @@ impl User {
     }
 }
 
-/// Figures of `INFO` whose owners are elsewhere in the process; each is one relaxed atomic.
-#[derive(Debug)]
+/// Figures of `INFO` whose owners are elsewhere in the process; each is one relaxed atomic, but for the
+/// present TILT.
+#[derive(Debug, Default)]
 pub struct Figures {
-    tilt_since_secs: AtomicI64,
+    /// Its name, and when it was heard of.
+    tilt: Mutex<Option<(Time, Instant)>>,
+    tilts: AtomicU64,
     running_scripts: AtomicU64,
     queued_scripts: AtomicU64,
     simulate_failure: AtomicU8,
-}
-
-impl Default for Figures {
-    fn default() -> Self {
-        Self {
-            tilt_since_secs: AtomicI64::new(-1),
-            running_scripts: AtomicU64::new(0),
-            queued_scripts: AtomicU64::new(0),
-            simulate_failure: AtomicU8::new(0),
-        }
-    }
 }
 
 impl Figures {
@@ -213,6 +205,11 @@ impl Figures {
         self.simulate_failure.store(figures.simulate_failure, Ordering::Relaxed);
         self.running_scripts.store(number(figures.running_scripts), Ordering::Relaxed);
         self.queued_scripts.store(number(figures.queued_scripts), Ordering::Relaxed);
+        self.tilts.store(figures.tilts, Ordering::Relaxed);
+        let mut tilt = self.tilt.lock().unwrap_or_else(PoisonError::into_inner);
+        if tilt.map(|(since, _)| since) != figures.tilt {
+            *tilt = figures.tilt.map(|since| (since, Instant::now()));
+        }
     }
 
     /// `sentinel_simulate_failure_flags`.
@@ -220,18 +217,19 @@ impl Figures {
         self.simulate_failure.load(Ordering::Relaxed)
     }
 
-    /// Tells whether the process is in TILT, and for how many seconds.
-    pub fn set_tilt(&self, since_secs: Option<u32>) {
-        self.tilt_since_secs.store(since_secs.map_or(-1, i64::from), Ordering::Relaxed);
-    }
-
     /// Running scripts, queued scripts.
     pub fn scripts(&self) -> (u64, u64) {
         (self.running_scripts.load(Ordering::Relaxed), self.queued_scripts.load(Ordering::Relaxed))
     }
 
-    /// Seconds since TILT began; -1 when there is none.
-    pub fn tilt_since_secs(&self) -> i64 {
-        self.tilt_since_secs.load(Ordering::Relaxed)
+    /// Whole seconds since TILT began; `None` when there is none.
+    pub fn tilt_secs(&self) -> Option<u64> {
+        let tilt = self.tilt.lock().unwrap_or_else(PoisonError::into_inner);
+        tilt.map(|(_, heard)| heard.elapsed().as_secs())
+    }
+
+    /// `sentinel_total_tilt`.
+    pub fn tilts(&self) -> u64 {
+        self.tilts.load(Ordering::Relaxed)
     }
 }

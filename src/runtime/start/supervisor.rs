@@ -67,7 +67,7 @@ impl Supervision {
                 tracing::warn!("upstart supervision requested, but UPSTART_JOB not found!");
             }
             Self::Upstart(true) => {
-                tracing::info!("Supervised by upstart, will stop to signal readiness.");
+                tracing::info!("supervised by upstart, will stop to signal readiness.");
                 if let Err(errno) = kill_process(getpid(), Signal::STOP) {
                     tracing::warn!("upstart supervision error: {}", strerror(&errno.into()));
                 }
