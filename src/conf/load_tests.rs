@@ -169,7 +169,8 @@ fn wrong_generic_lines_are_refused_in_stocks_words() {
 
 #[test]
 fn only_directives_must_be_utf8() {
-    let load_bytes = |text: &[u8]| load_first(&LoadInput { text, ..LoadInput::default() }, &mut Files::default());
+    let load_bytes =
+        |text: &[u8]| load_first(&LoadInput { text, ..LoadInput::default() }, &mut Files::default());
     load_bytes(b"# caf\xe9\nport 1\n").unwrap();
     let error = load_bytes(b"requirepass caf\xe9").unwrap_err();
     assert_eq!(error.reason(), "words of directives must be UTF-8");
@@ -228,8 +229,8 @@ fn includes_are_read_in_place_and_end() {
 fn a_wrong_monitor_line_does_not_make_the_lines_of_its_master_wrong() {
     let text = "sentinel monitor m nohost.invalid 1 1\nsentinel auth-pass m x\nsentinel down-after-milliseconds m 0\n\
                 sentinel auth-pass other x\nsentinel monitor n 127.0.0.1 1 1\nsentinel monitor n 127.0.0.1 1 0\n";
-    let errors =
-        load(&LoadInput { text: text.as_bytes(), ..LoadInput::default() }, &mut Files::default()).unwrap_err();
+    let errors = load(&LoadInput { text: text.as_bytes(), ..LoadInput::default() }, &mut Files::default())
+        .unwrap_err();
     let reasons: Vec<&str> = errors.iter().map(ConfigError::reason).collect();
     assert_eq!(
         reasons,
@@ -241,8 +242,8 @@ fn a_wrong_monitor_line_does_not_make_the_lines_of_its_master_wrong() {
         ]
     );
     let many = "nonsense\n".repeat(MAX_ERRORS * 2);
-    let errors =
-        load(&LoadInput { text: many.as_bytes(), ..LoadInput::default() }, &mut Files::default()).unwrap_err();
+    let errors = load(&LoadInput { text: many.as_bytes(), ..LoadInput::default() }, &mut Files::default())
+        .unwrap_err();
     assert_eq!(errors.len(), MAX_ERRORS);
 }
 

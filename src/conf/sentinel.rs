@@ -193,13 +193,7 @@ impl Sentinel {
         outcome
     }
 
-    fn check_monitor(
-        &self,
-        name: &str,
-        host: &str,
-        port: &str,
-        quorum: &str,
-    ) -> Result<(Addr, u32), String> {
+    fn check_monitor(&self, name: &str, host: &str, port: &str, quorum: &str) -> Result<(Addr, u32), String> {
         let quorum = lenient(quorum);
         if quorum < 1 {
             return Err("Quorum must be 1 or greater.".into());

@@ -179,7 +179,12 @@ fn default(directive: &Directive) -> Option<Vec<String>> {
 fn line(directive: &Directive, words: &[String]) -> String {
     let is_free_text = matches!(
         directive.kind,
-        Kind::Text | Kind::TitleTemplate | Kind::Dir | Kind::FileName(_) | Kind::Hostname | Kind::KeyspaceEvents
+        Kind::Text
+            | Kind::TitleTemplate
+            | Kind::Dir
+            | Kind::FileName(_)
+            | Kind::Hostname
+            | Kind::KeyspaceEvents
     );
     if !is_free_text {
         return join(directive.name, words);

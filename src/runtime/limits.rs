@@ -126,10 +126,7 @@ mod tests {
                 (10_000, 100, 1_024, 4_096),
                 Verdict::Lowered { asked: 10_000, fits: 3_964, needed: 10_132, limit: 4_096 },
             ),
-            (
-                (10_000, 100, 64, 64),
-                Verdict::Lowered { asked: 10_000, fits: 16, needed: 10_132, limit: 64 },
-            ),
+            ((10_000, 100, 64, 64), Verdict::Lowered { asked: 10_000, fits: 16, needed: 10_132, limit: 64 }),
             ((10_000, 100, 33, 33), Verdict::Hopeless { needed: 10_132, limit: 33 }),
         ];
         for ((maxclients, links, soft, hard), expected) in cases {

@@ -92,7 +92,8 @@ fn systemd_is_told_of_readiness_and_of_the_end(program: Program) {
     let folder = tempfile::tempdir().unwrap();
     let (socket, path) = notify_socket(folder.path());
     let port = free_port();
-    let mut process = supervised(program, folder.path(), &path, &format!("port {port}\nsupervised systemd\n"));
+    let mut process =
+        supervised(program, folder.path(), &path, &format!("port {port}\nsupervised systemd\n"));
     assert!(heard(&socket).ends_with("is loading...\n"));
     // Stock says it in two messages.
     let mut ready = heard(&socket);

@@ -72,7 +72,8 @@ pub(super) fn detach(launch: &Launch, here: Option<PathBuf>, stdin: Option<&[u8]
     }
     let input = if stdin.is_some() { Stdio::piped() } else { Stdio::null() };
     let child = command.stdin(input).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-    let failed = |error: io::Error| Fatal::Log(format!("Can't start in the background: {}", strerror(&error)));
+    let failed =
+        |error: io::Error| Fatal::Log(format!("Can't start in the background: {}", strerror(&error)));
     wait(child.map_err(failed)?, stdin.unwrap_or_default()).map_err(failed)
 }
 

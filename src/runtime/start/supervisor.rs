@@ -139,9 +139,8 @@ mod tests {
 
     #[test]
     fn auto_takes_what_the_environment_offers() {
-        let who = |mode, socket: Option<&str>, job| {
-            Supervision::judge(mode, socket.map(str::to_owned), job).who()
-        };
+        let who =
+            |mode, socket: Option<&str>, job| Supervision::judge(mode, socket.map(str::to_owned), job).who();
         for (mode, socket, job, expected) in [
             (Supervised::No, Some("/n"), true, Supervisor::No),
             (Supervised::Auto, None, false, Supervisor::No),
