@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(error.to_string(), "Reading the configuration file, at line 3\n>>> 'port x'\nbad");
         assert_eq!(ConfigError::Other("no".into()).to_string(), "no");
         let other = ConfigError::Line { line: 5, text: "hz x".into(), reason: "bad".into() };
-        assert_eq!(report(&[error.clone()]), error.to_string());
+        assert_eq!(report(std::slice::from_ref(&error)), error.to_string());
         assert_eq!(
             report(&[error.clone(), other.clone(), ConfigError::Other("no".into())]),
             format!("{error}\n\n*** 2 MORE IN THIS CONFIGURATION ***\n{other}\nno")
