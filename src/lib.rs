@@ -22,12 +22,15 @@
 //!   [`engine::Engine::handle`]: one [`engine::Input`] in, all [`engine::Output`]s out, in order.
 //! - [`wire`] turns RESP bytes into typed commands and replies, and back.
 //! - [`conf`] turns the text of `sentinel.conf` into settings and state, and back.
+//! - [`acl`] knows users: rules to rights and back, and whether a command may run. The words of `user` lines
+//!   are `conf`'s; `runtime::acl` puts the two together, and the thread that saves the configuration asks it
+//!   for the lines of the moment.
 //! - [`runtime`] owns sockets, files, clocks, names and processes. It performs outputs and reports what
 //!   happened; no `if` in it looks at the state of the protocol.
 //! - [`cli`], [`demo`]: the command line and a local group to play with.
 //!
-//! Imports flow one way: `engine` <- `wire`, `conf` <- `runtime` <- `cli`, `demo`. `wire` and `conf` do
-//! not know each other. `tests/tidy.rs` enforces it.
+//! Imports flow one way: `engine` <- `wire`, `conf` <- `acl` <- `runtime` <- `cli`, `demo`. `conf` knows
+//! neither `wire` nor `acl`, nor they `conf`. `tests/tidy.rs` enforces it.
 //!
 //! # Life of a failover
 //!
@@ -46,7 +49,7 @@
 //! | | rule | where it is kept | how it is shown |
 //! |---|---|---|---|
 //! | S1 | per master, one vote per epoch, across crashes and failed writes | `engine::vote`, `engine::persist` | oracle `one_vote` |
-//! | S2 | one leader per master and epoch: a majority of the largest known voter set, and the quorum | `engine::election` | oracle `one_leader` |
+//! | S2 | one leader per master and epoch: a majority of the largest known voter set, and (but for `SENTINEL FAILOVER`) the quorum | `engine::election` | oracle `one_leader` |
 //! | S3 | epochs never fall, on disk or on the wire | `engine::vote`, `engine::registry` | oracle `rising_epochs` |
 //! | S4 | no automatic failover without SDOWN here, ODOWN by quorum and S2 | `engine::failover::must_stand_down` | stories `agreement` |
 //! | S5 | no ineligible promotion | `engine::select` | table test there |
@@ -130,6 +133,7 @@
 //! client of the demo and of the tests. The engine itself holds back what must wait for durability,
 //! so the runtime may execute every output as it comes.
 
+pub mod acl;
 pub mod cli;
 pub mod conf;
 pub mod demo;

@@ -7,6 +7,8 @@ mod world;
 
 #[path = "stories/agreement.rs"]
 mod agreement;
+#[path = "stories/catalogue.rs"]
+mod catalogue;
 #[path = "stories/corners.rs"]
 mod corners;
 #[path = "stories/detection.rs"]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::users::User;
+use super::users::UserLine;
 use crate::engine::settings::{LogLevel, defaults};
 
 /// The generic settings of the process, typed where this program uses them.
@@ -45,10 +45,11 @@ pub struct Generic {
     /// `dir`: what [`Sources::change_dir`](super::Sources::change_dir) returned for the last line.
     /// Set it to the absolute working directory before [`rewrite()`](super::rewrite()).
     pub dir: Option<String>,
-    /// `requirepass`, if set: already part of `users`; also used towards other sentinels.
+    /// `requirepass`, if set: password of the default user unless a `user` line or an ACL file makes it;
+    /// also used towards other sentinels.
     pub requirepass: Option<String>,
-    /// Everybody who may log in; always holds `default`.
-    pub users: Vec<User>,
+    /// The `user` lines, in file order; for [`rewrite()`](super::rewrite()) those to be written.
+    pub users: Vec<UserLine>,
     /// `unixsocket`, if set.
     pub unixsocket: Option<String>,
     /// `unixsocketperm`: mode bits, 0 (the default) leaves them alone.
@@ -134,7 +135,7 @@ impl Default for Generic {
             supervised: Supervised::No,
             dir: None,
             requirepass: None,
-            users: vec![User::open_default()],
+            users: Vec::new(),
             unixsocket: None,
             unixsocketperm: 0,
             pubsub_limit: BufferLimit { hard: 32 << 20, soft: 8 << 20, soft_seconds: 60 },

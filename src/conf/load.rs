@@ -7,7 +7,7 @@
 
 use super::directives::{self, Kind};
 use super::sentinel::Sentinel;
-use super::users::{self, User};
+use super::users::UserLine;
 use super::words::{self, is_storable, split};
 use super::{ConfigError, Generic, LoadInput, Loaded, Sources, options, values};
 
@@ -43,8 +43,8 @@ const COMMANDS: [&str; 15] = [
 /// # Errors
 /// All errors, at most 100, at least one; first the one that stock would report, in its order of reading.
 ///
-/// Differs: stock stops at its first error; what this release cannot do (TLS, users with less than
-/// full access, ACL files) and control characters in values are refused.
+/// Differs: stock stops at its first error; what this release cannot do (TLS) and control characters in
+/// values are refused.
 pub fn load(input: &LoadInput<'_>, sources: &mut dyn Sources) -> Result<Loaded, Vec<ConfigError>> {
     let mut reader = Reader {
         sources,
@@ -99,7 +99,7 @@ struct Reader<'a> {
     sources: &'a mut dyn Sources,
     generic: Generic,
     /// Users of `user` lines, in file order.
-    users: Vec<User>,
+    users: Vec<UserLine>,
     /// `sentinel` lines: before `monitor`, `monitor`, the rest.
     passes: [Vec<Line>; 3],
     warnings: Vec<String>,
@@ -170,7 +170,11 @@ impl Reader<'_> {
             let reason = "Duplicate user found. A user can only be defined once in config files";
             return Err(format!("Error in user declaration '{name}': {reason}"));
         }
-        self.users.push(users::parse(name, rules)?);
+        // Differs: stock names a rule further left.
+        self.sources
+            .check_user(rules)
+            .map_err(|(rule, reason)| format!("Error in user declaration '{rule}': {reason}"))?;
+        self.users.push(UserLine { name: name.to_owned(), rules: rules.to_vec() });
         Ok(())
     }
 
@@ -199,7 +203,6 @@ impl Reader<'_> {
             "dir" => words = vec![self.sources.change_dir(&arguments[0])?],
             "tls-port" if words != ["0"] => return Err(unsupported("tls-port", "TLS")),
             "tls-replication" if words == ["yes"] => return Err(unsupported("tls-replication", "TLS")),
-            "aclfile" if words != [""] => return Err(unsupported("aclfile", "an ACL file")),
             _ if directive.kind == Kind::ReplicaOf => {
                 self.warnings.push(format!("{name}: ignored, a sentinel replicates nothing"));
             }
@@ -233,27 +236,13 @@ impl Reader<'_> {
             let applied = sentinel.apply(line, &*self.sources);
             self.errors.extend(applied.err().map(|reason| line.error(reason)));
         }
-        self.combine_users();
+        self.generic.users = self.users;
         self.warnings.append(&mut sentinel.warnings);
         let (my_id, mut state) = sentinel.finish();
         state.globals.port = self.generic.port;
         state.globals.log_level = self.generic.loglevel;
         state.globals.requirepass = self.generic.requirepass.as_deref().map(Into::into);
         (Loaded { my_id, state, generic: self.generic, warnings: self.warnings }, self.errors)
-    }
-
-    /// `default` comes first; its own `user` line wins over `requirepass`.
-    fn combine_users(&mut self) {
-        let mut users = std::mem::take(&mut self.users);
-        let default = match users.iter().position(|user| user.name == "default") {
-            Some(at) => users.remove(at),
-            None => match &self.generic.requirepass {
-                Some(password) => User::default_with_password(password),
-                None => User::open_default(),
-            },
-        };
-        users.insert(0, default);
-        self.generic.users = users;
     }
 }
 

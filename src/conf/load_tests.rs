@@ -25,6 +25,13 @@ impl Sources for Files {
         path == "/bin/true"
     }
 
+    fn check_user(&self, rules: &[String]) -> Result<(), (String, String)> {
+        match rules.iter().find(|rule| *rule == "wrong") {
+            Some(rule) => Err((rule.clone(), "Syntax error".into())),
+            None => Ok(()),
+        }
+    }
+
     fn change_dir(&mut self, path: &str) -> Result<String, String> {
         if path == "/nonexistent" {
             Err("No such file or directory".into())
@@ -70,7 +77,7 @@ fn a_whole_file_is_understood() {
     assert_eq!(loaded.generic.dir.as_deref(), Some("/abs/x"));
     assert_eq!(loaded.generic.loglevel, super::super::LogLevel::Warning);
     assert_eq!(loaded.generic.pubsub_limit.hard, 1 << 20);
-    assert!(loaded.generic.users[0].accepts("pw"));
+    assert_eq!(loaded.generic.requirepass.as_deref(), Some("pw"));
     assert_eq!(loaded.generic.raw["module.x"], [["1", "2"]]);
     assert_eq!(loaded.state.current_epoch, Epoch(9));
     let master = &loaded.state.masters[0];
@@ -145,13 +152,11 @@ fn wrong_generic_lines_are_refused_in_stocks_words() {
         ("rename-command info sentinel", "Target command name already exists"),
         ("foo.bar", "Module config specified without value"),
         ("dir /nonexistent", "No such file or directory"),
-        (
-            "user bob off",
-            "user 'bob': only users with full access (~* &* +@all) are supported by this release",
-        ),
+        ("user bob on wrong x", "Error in user declaration 'wrong': Syntax error"),
         ("tls-port 5", "tls-port: TLS is not supported by this release"),
         ("tls-replication yes", "tls-replication: TLS is not supported by this release"),
-        ("aclfile x", "aclfile: an ACL file is not supported by this release"),
+        ("acl-pubsub-default x", "argument(s) must be one of the following: allchannels, resetchannels"),
+        ("acllog-max-len -1", "argument must be between 0 and 9223372036854775807 inclusive"),
         ("requirepass \"a\\nb\"", "control characters are not allowed in values"),
     ];
     for (line, reason) in table {
@@ -262,9 +267,11 @@ fn large_times_do_not_wrap_around() {
 }
 
 #[test]
-fn a_user_line_for_default_wins_over_requirepass() {
-    let users = load_text("user default on >x ~* &* +@all\nrequirepass pw\n").unwrap().generic.users;
-    assert!(users[0].accepts("x") && !users[0].accepts("pw"));
+fn the_words_of_users_are_kept_in_the_order_of_the_file() {
+    let generic = load_text("user b on \"~a'\"\nrequirepass pw\nUSER a\naclfile /x\n").unwrap().generic;
+    let words: Vec<_> = generic.users.iter().map(|user| (&*user.name, user.rules.join(" "))).collect();
+    assert_eq!(words, [("b", "on ~a'".to_owned()), ("a", String::new())]);
+    assert_eq!(generic.raw["aclfile"], [["/x"]]);
 }
 
 fn lines() -> impl Strategy<Value = String> {

@@ -26,7 +26,7 @@ pub use error::{ConfigError, report};
 pub use generic::{BufferLimit, Generic, Supervised};
 pub use load::load;
 pub use rewrite::rewrite;
-pub use users::User;
+pub use users::UserLine;
 
 pub use crate::engine::settings::LogLevel;
 
@@ -44,6 +44,15 @@ pub trait Sources {
 
     /// Whether this process may execute the file.
     fn is_executable(&self, path: &str) -> bool;
+
+    /// Whether the rules of a `user` line could ever be right; what depends on the commands that exist is
+    /// not looked at.
+    ///
+    /// # Errors
+    /// The wrong rule, and what is wrong with it.
+    fn check_user(&self, _rules: &[String]) -> Result<(), (String, String)> {
+        Ok(())
+    }
 
     /// Called for each `dir` line, in file order and before later lines are read; changes the
     /// directory of the process and returns it in absolute form.

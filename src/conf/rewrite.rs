@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::load::trim;
 use super::rewrite_lines::put_sentinel;
-use super::words::{quote_if_needed, split};
+use super::words::split;
 use super::{Generic, directives};
 use crate::engine::State;
 
@@ -20,7 +20,8 @@ const UNKNOWN: &[u8] = b"# ??? ";
 
 /// The new text of the configuration file; `old` is its present text, `None` if it is gone.
 ///
-/// Set `generic.dir` to the absolute working directory before.
+/// Set `generic.dir` to the absolute working directory before, and `generic.users` to the users that are to be
+/// kept here: all, or none when there is an ACL file.
 ///
 /// Differs: values are quoted when they must be (stock writes a file that it cannot read);
 /// `known-slave` and `primary-reboot-down-after-period` lines are replaced by their other names;
@@ -41,8 +42,7 @@ pub fn rewrite(old: Option<&[u8]>, state: &State, generic: &Generic) -> Vec<u8> 
     page.handle("loadmodule");
     page.handle("user");
     for user in &generic.users {
-        let text = format!("user {} {}", quote_if_needed(&user.name), user.rules());
-        page.put("user", &text, true);
+        page.put("user", &user.text(), true);
     }
     put_sentinel(&mut page, state);
     page.finish()

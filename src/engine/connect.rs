@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::event::{Event, Kind};
 use super::ids::{LinkId, RunId};
 use super::input::DownCause;
 use super::instance::{Expect, Kin, Link, MasterId, NodeId, PeerId, Phase, Reconf, Vitals};
@@ -186,6 +187,24 @@ impl Engine {
         self.send(LinkOwner::Peer(id), Request::Vigia(hello), Expect::VigiaHello);
         self.beat_peer(now, id);
         self.link_changed(now, LinkOwner::Peer(id));
+    }
+
+    /// A connection could not even be tried. Source: spec 03, section 2: logged at debug.
+    pub(super) fn on_connect_failed(&mut self, id: LinkId, why: &str) {
+        let Some(owner) = self.owner(id) else { return };
+        let (kind, subject) = match owner {
+            LinkOwner::NodeCommand(node) => (Kind::CmdLinkReconnection, self.node_subject(node)),
+            LinkOwner::NodeEvents(node) => (Kind::PubsubLinkReconnection, self.node_subject(node)),
+            LinkOwner::Peer(peer) => {
+                let peer = self.peers.get(&peer);
+                let master = peer.and_then(|peer| Some((*peer.masters.first()?, &peer.run_id)));
+                let subject = master.and_then(|(master, run_id)| self.sentinel_subject(master, run_id));
+                (Kind::CmdLinkReconnection, subject)
+            }
+        };
+        if let Some(subject) = subject {
+            self.out.push(Output::Event(Event { kind, subject, detail: format!(" #{why}") }));
+        }
     }
 
     /// A connection could not be made, or ended without our doing.

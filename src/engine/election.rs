@@ -4,10 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::event::Kind;
+use super::event::{Kind, Note};
 use super::failover::{Election, Failover, Forced, Other};
 use super::ids::{Epoch, RunId};
 use super::instance::{Kin, Master, MasterId, NodeId, PeerId};
+use super::output::Output;
 use super::persist::Held;
 use super::schedule::Wake;
 use super::time::{Span, Time};
@@ -27,6 +28,9 @@ const QUIET: Span = Span::secs(11);
 const VAIN_PAUSE: Span = Span::secs(1);
 /// How long a forced failover waits for answers before it goes on without a majority (S8).
 const FORCED_PATIENCE: Span = Span::secs(1);
+
+/// Shorter delays of a failover are not logged.
+const WORTH_TELLING: Span = Span::secs(1);
 
 /// The majority of so many voters.
 pub(super) fn majority(voters: usize) -> usize {
@@ -76,9 +80,15 @@ impl Engine {
 
     /// Votes needed: a majority of the largest voter set that is known, and at least the quorum (S2).
     fn needed(&self, id: MasterId) -> usize {
+        let quorum = self.masters.get(&id).map(|master| master.settings.quorum as usize);
+        self.needed_by_order(id).max(quorum.unwrap_or(usize::MAX))
+    }
+
+    /// Votes needed by a forced failover: the majority makes its epoch its own (S8). The quorum says how many
+    /// must think the master down, which nobody need think here; stock asks for neither.
+    fn needed_by_order(&self, id: MasterId) -> usize {
         let Some(master) = self.masters.get(&id) else { return usize::MAX };
-        let voters = (master.voters.len() + 1).max(master.voter_hint);
-        majority(voters).max(master.settings.quorum as usize)
+        majority((master.voters.len() + 1).max(master.voter_hint))
     }
 
     /// The master is ODOWN: this sentinel's turn comes by its rank.
@@ -101,9 +111,21 @@ impl Engine {
         let at = self.turn(now, id);
         if at > now {
             self.schedule.set(Wake::Candidacy(id), at);
+            self.tell_delay(now, id);
         } else {
             self.schedule.cancel(Wake::Candidacy(id));
             self.stand(now, id);
+        }
+    }
+
+    /// Logs once that a failover waits because of an earlier one, ours or another's.
+    fn tell_delay(&mut self, now: Time, id: MasterId) {
+        let Some(candidacy) = self.masters.get_mut(&id).map(|master| &mut master.candidacy) else { return };
+        let other = candidacy.other.as_ref().map_or(Time::default(), |other| other.until);
+        let until = candidacy.not_before.max(other);
+        if until >= now + WORTH_TELLING && until != candidacy.delay_told {
+            candidacy.delay_told = until;
+            self.out.push(Output::Note(Note::NextFailover(until.since(now))));
         }
     }
 
@@ -310,7 +332,7 @@ impl Engine {
         if now >= election.started + self.term(id) {
             return Verdict::Lost;
         }
-        let needed = self.needed(id);
+        let needed = if election.forced { self.needed_by_order(id) } else { self.needed(id) };
         let votes = election.granted.iter().filter(|voter| master.voters.contains(*voter)).count() + 1;
         let answered =
             |voter: &RunId| election.granted.contains(voter) || election.refused.contains_key(voter);
@@ -378,9 +400,8 @@ impl Engine {
     }
 
     /// Somebody else who may have won, by the votes that were shown and those that were not. One that
-    /// did not win says so itself (if it is a Vigía).
+    /// did not win says so itself (if it is a Vigía, which may have been ordered to).
     fn possible_winner(&self, id: MasterId, election: &Election) -> Option<(RunId, Epoch)> {
-        let needed = self.needed(id);
         let voters = self.masters.get(&id)?.voters.len();
         let silent = voters.saturating_sub(election.granted.len() + election.refused.len());
         let votes: Vec<&(RunId, Epoch)> = election.refused.values().filter_map(Option::as_ref).collect();
@@ -388,7 +409,11 @@ impl Engine {
         let others = votes.iter().filter(|(leader, epoch)| {
             *leader != self.globals.my_id && idle.get(leader).is_none_or(|idle| idle < epoch)
         });
+        let is_stock = |id: &RunId| {
+            self.by_run_id.get(id).and_then(|id| self.peers.get(id)).is_some_and(|p| p.kin == Kin::Stock)
+        };
         let enough = |vote: &&&(RunId, Epoch)| {
+            let needed = if is_stock(&vote.0) { self.needed(id) } else { self.needed_by_order(id) };
             votes.iter().filter(|other| **other == **vote).count() + silent >= needed
         };
         others.into_iter().find(enough).map(|vote| (*vote).clone())

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::ids::{Addr, Epoch, MasterName, RunId};
+use super::time::Span;
 
 /// How loud an event is: decides the log level character and whether scripts are called.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -196,6 +197,10 @@ kinds! {
     ScriptError = "-script-error", Warning;
     /// A script ran for too long and is killed.
     ScriptTimeout = "-script-timeout", Warning;
+    /// A command connection could not even be tried.
+    CmdLinkReconnection = "-cmd-link-reconnection", Debug;
+    /// A subscription connection could not even be tried.
+    PubsubLinkReconnection = "-pubsub-link-reconnection", Debug;
     /// A step of a promotion or reconfiguration was refused by the node. Vigía's own.
     ReconfCommandFailed = "-reconf-command-failed", Warning;
     /// A forced failover goes on without a reachable majority. Vigía's own (DESIGN S8).
@@ -273,6 +278,8 @@ pub enum Note {
     },
     /// `Executing user requested FAILOVER of '<m>'`
     UserFailover(MasterName),
+    /// `Next failover delay: I will not start a failover before <local time>`; the length of the delay.
+    NextFailover(Span),
     /// Why a replica was passed over (ours).
     PassedOver {
         /// The master.
@@ -302,7 +309,7 @@ impl Note {
             Self::Voted { .. } | Self::UserFailover(_) | Self::PassedOver { .. } | Self::SavingWorks => {
                 Level::Notice
             }
-            Self::SavingFails => Level::Warning,
+            Self::SavingFails | Self::NextFailover(_) => Level::Warning,
             Self::Text { level, .. } => *level,
         }
     }
@@ -313,6 +320,9 @@ impl fmt::Display for Note {
         match self {
             Self::Voted { voter, leader, epoch } => write!(f, "{voter} voted for {leader} {epoch}"),
             Self::UserFailover(master) => write!(f, "Executing user requested FAILOVER of '{master}'"),
+            Self::NextFailover(delay) => {
+                write!(f, "Next failover delay: I will not start a failover for {} ms", delay.as_ms())
+            }
             Self::PassedOver { master, replica, reason } => {
                 write!(f, "Replica {replica} of '{master}' passed over: {reason}")
             }

@@ -96,6 +96,8 @@ pub(super) struct Candidacy {
     pub(super) idle: BTreeMap<RunId, Epoch>,
     /// No good replica, or a promotion time-out: go last until something changes.
     pub(super) last_place: bool,
+    /// The end of a delay that the log told of.
+    pub(super) delay_told: Time,
     pub(super) forced: Option<Forced>,
     pub(super) reassert: bool,
 }

@@ -23,6 +23,14 @@ pub enum Input<'a> {
         /// Our end of it: announced in hellos when `announce-ip` is unset.
         local: IpAddr,
     },
+    /// A connection could not even be tried: no descriptors, no route, a source address that is not ours. Its
+    /// [`Input::LinkDown`] follows.
+    ConnectFailed {
+        /// The connection.
+        link: LinkId,
+        /// The system's words.
+        why: &'a str,
+    },
     /// A connection could not be made, or ended. Not sent after [`super::Output::Close`].
     LinkDown {
         /// The connection.

@@ -118,15 +118,16 @@ impl Engine {
         let deadline = started + Span::from(master.settings.failover_timeout);
         let replicas: Vec<NodeId> = master.replicas.values().copied().collect();
         for replica in &replicas {
-            self.expire_sent(now, *replica);
+            self.expire_sent(now, id, *replica);
         }
         self.feed_job(now, id, &replicas);
         let open = replicas.iter().filter_map(|replica| self.nodes.get(replica));
         let open = open.filter(|node| node.reconf != Reconf::Done && node.sdown.is_none()).count();
         if now >= deadline && open > 0 {
             self.emit(id, Kind::FailoverEndForTimeout, "");
-            self.last_effort(id, &replicas);
+            let left: Vec<NodeId> = replicas.into_iter().filter(|replica| self.is_left(*replica)).collect();
             self.end_job(id);
+            self.last_effort(id, &left);
         } else if open == 0 {
             self.end_job(id);
         } else {
@@ -177,25 +178,37 @@ impl Engine {
         self.emit_node(replica, Kind::SlaveReconfSent, "");
     }
 
-    /// A replica that did not react for 10 s is not waited for any more.
-    fn expire_sent(&mut self, now: Time, replica: NodeId) {
-        let Some(node) = self.nodes.get_mut(&replica) else { return };
-        if let Reconf::Sent(at) = node.reconf
-            && now.since(at) > self.tuning.slave_reconf_timeout
-        {
-            node.reconf = Reconf::Done;
-            self.emit_node(replica, Kind::SlaveReconfSentTimeout, "");
+    /// A replica that did not react for 10 s is told once more, and not waited for any more.
+    fn expire_sent(&mut self, now: Time, id: MasterId, replica: NodeId) {
+        let Some(node) = self.nodes.get(&replica) else { return };
+        let expired =
+            matches!(node.reconf, Reconf::Sent(at) if now.since(at) > self.tuning.slave_reconf_timeout);
+        if !expired {
+            return;
         }
+        let connected = node.cmd.up().is_some();
+        self.emit_node(replica, Kind::SlaveReconfSentTimeout, "");
+        if connected {
+            self.reconfigure(now, id, replica);
+        }
+        if let Some(node) = self.nodes.get_mut(&replica) {
+            node.reconf = Reconf::Done;
+        }
+    }
+
+    /// Whether a replica must be told a last time when the job's time is over.
+    fn is_left(&self, replica: NodeId) -> bool {
+        let node = self.nodes.get(&replica);
+        node.is_some_and(|node| {
+            matches!(node.reconf, Reconf::None | Reconf::InProgress) && node.cmd.up().is_some()
+        })
     }
 
     fn last_effort(&mut self, id: MasterId, replicas: &[NodeId]) {
         let Some(addr) = self.master_ref(id).map(|master| master.addr) else { return };
         for replica in replicas {
-            let Some(node) = self.nodes.get(replica) else { continue };
-            if matches!(node.reconf, Reconf::None | Reconf::InProgress) && node.cmd.up().is_some() {
-                self.emit_node(*replica, Kind::SlaveReconfSentBe, "");
-                self.send_transaction(*replica, Request::SlaveOf(addr.clone()));
-            }
+            self.send_transaction(*replica, Request::SlaveOf(addr.clone()));
+            self.emit_node(*replica, Kind::SlaveReconfSentBe, "");
         }
     }
 

@@ -43,6 +43,13 @@ pub enum LinkEvent {
         /// Our end of it.
         local: IpAddr,
     },
+    /// It could not even be tried; [`LinkEvent::Down`] follows.
+    Failed {
+        /// The connection.
+        link: LinkId,
+        /// The system's words.
+        why: String,
+    },
     /// It could not be made, or ended. The last event of a link.
     Down {
         /// The connection.
@@ -70,7 +77,7 @@ impl LinkEvent {
     /// Whom it is about.
     pub fn link(&self) -> LinkId {
         match self {
-            Self::Up { link, .. } | Self::Down { link, .. } => *link,
+            Self::Up { link, .. } | Self::Failed { link, .. } | Self::Down { link, .. } => *link,
             Self::Reply { link, .. } | Self::Message { link, .. } => *link,
         }
     }
@@ -147,9 +154,10 @@ impl Links for TcpLinks {
     fn accepts(&mut self, event: &LinkEvent) -> bool {
         match event {
             LinkEvent::Down { link, .. } => self.open.remove(link).is_some(),
-            LinkEvent::Up { link, .. } | LinkEvent::Reply { link, .. } | LinkEvent::Message { link, .. } => {
-                self.open.contains_key(link)
-            }
+            LinkEvent::Up { link, .. }
+            | LinkEvent::Failed { link, .. }
+            | LinkEvent::Reply { link, .. }
+            | LinkEvent::Message { link, .. } => self.open.contains_key(link),
         }
     }
 }

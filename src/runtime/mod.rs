@@ -1,5 +1,6 @@
 //! tokio: the only place with sockets, files, clocks and processes. It performs, it never decides.
 
+pub mod acl;
 pub mod driver;
 pub mod files;
 pub mod handle;

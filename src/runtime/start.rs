@@ -9,10 +9,12 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::conf::{Generic, Loaded};
 use crate::engine::{RunId, State};
+use crate::runtime::acl::Acl;
 use crate::runtime::files::{Disk, strerror};
 use crate::runtime::limits;
 use crate::runtime::log::{self, Destination, Log, Threshold};
@@ -184,13 +186,18 @@ fn random(bytes: &mut [u8]) -> Result<(), Fatal> {
 
 /// The formats of the two files, with the settings that the engine does not know.
 #[derive(Debug)]
-struct Formats(Generic);
+struct Formats {
+    generic: Generic,
+    /// Whose `user` lines are as of the moment of writing.
+    acl: Arc<Acl>,
+}
 
 impl Render for Formats {
     fn config(&mut self, old: Option<&[u8]>, state: &State) -> Vec<u8> {
         // `SENTINEL CONFIG SET` changes it, so the engine's value is the newest.
-        self.0.loglevel = state.globals.log_level;
-        crate::conf::rewrite(old, state, &self.0)
+        self.generic.loglevel = state.globals.log_level;
+        self.generic.users = self.acl.lines();
+        crate::conf::rewrite(old, state, &self.generic)
     }
     fn sidecar(&mut self, state: &State) -> Vec<u8> {
         crate::conf::state_file::render(state)

@@ -9,7 +9,7 @@ use bytes::Bytes;
 /// one may stand inside a word (`a"b"` is `ab`).
 ///
 /// Source: spec 01, section 5.1.
-pub(super) fn split(line: &[u8]) -> Option<Vec<Bytes>> {
+pub fn split(line: &[u8]) -> Option<Vec<Bytes>> {
     let mut argv = Vec::new();
     let mut rest = line;
     loop {

@@ -16,6 +16,7 @@ pub mod value;
 mod words;
 
 pub use command::{ClientCommand, CommandError, Parsed, SentinelCommand};
+pub use inline::split as split_words;
 pub use reply::{OwnedReply, ReplyDecoder};
 pub use request::{Limits, ProtocolError, RequestParser};
 pub use value::{Proto, Value};

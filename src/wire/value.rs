@@ -57,6 +57,8 @@ pub enum Value {
     },
     /// `#t`; an integer in RESP2.
     Boolean(bool),
+    /// `,1.5`; a bulk in RESP2.
+    Double(f64),
 }
 
 impl Value {
@@ -139,6 +141,8 @@ impl Value {
             Self::Verbatim { text, .. } => put_bulk(out, text),
             Self::Boolean(truth) if resp3 => out.put_slice(if *truth { b"#t\r\n" } else { b"#f\r\n" }),
             Self::Boolean(truth) => put_number(out, b':', i64::from(*truth)),
+            Self::Double(number) if resp3 => put_line(out, b',', number.to_string().as_bytes()),
+            Self::Double(number) => put_bulk(out, number.to_string().as_bytes()),
         }
     }
 }
@@ -223,6 +227,8 @@ mod tests {
             (Value::map([("k", Value::NullBulk)]), "*2\r\n$1\r\nk\r\n$-1\r\n", "%1\r\n$1\r\nk\r\n_\r\n"),
             (Value::verbatim("id=1"), "$4\r\nid=1\r\n", "=8\r\ntxt:id=1\r\n"),
             (Value::Boolean(true), ":1\r\n", "#t\r\n"),
+            (Value::Double(1.5), "$3\r\n1.5\r\n", ",1.5\r\n"),
+            (Value::Double(0.0), "$1\r\n0\r\n", ",0\r\n"),
             (Value::words(["x"]), "*1\r\n$1\r\nx\r\n", "*1\r\n$1\r\nx\r\n"),
         ] {
             assert_eq!(both(&value), (resp2.to_owned(), resp3.to_owned()));

@@ -28,6 +28,7 @@ macro_rules! for_each_program {
 
 mod admin;
 mod durability;
+mod events;
 mod protocol;
 mod pubsub;
 mod replies;

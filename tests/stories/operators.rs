@@ -27,6 +27,23 @@ fn a_forced_failover_moves_a_healthy_master() {
     }
 }
 
+/// A lone sentinel with the quorum of 2 that the packaged configuration has, and a group whose quorum is all
+/// of its sentinels while one is down: stock obeys the order in both.
+#[test]
+fn a_forced_failover_needs_a_majority_but_no_quorum() {
+    for (sentinels, quorum, killed) in [(1, 2, None), (3, 3, Some("s3"))] {
+        let mut world = World::settled(Options { sentinels, quorum, ..Options::seed(3) });
+        if let Some(name) = killed {
+            world.kill(world.pid(name));
+            world.run_for(Span::secs(3));
+        }
+        let (old, s1, from) = (world.pid("m"), world.pid("s1"), world.now);
+        assert_eq!(answer(&mut world, s1, Command::Failover(name())), Answer::Ok);
+        switched(&mut world, old, Span::secs(5));
+        assert_eq!(world.count_events(from, "-failover-abort-not-elected"), 0, "quorum {quorum}");
+    }
+}
+
 #[test]
 fn two_forced_failovers_at_the_same_moment_end_in_one_configuration() {
     for seed in 0..40 {

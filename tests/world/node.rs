@@ -259,7 +259,7 @@ impl World {
         count
     }
 
-    fn promote(&mut self, pid: Pid) {
+    pub(crate) fn promote(&mut self, pid: Pid) {
         if self.node(pid).role == Role::Master {
             return;
         }
@@ -279,7 +279,7 @@ impl World {
         self.sight(&Sight::Promoted { node: &name, group: &group, whole });
     }
 
-    fn follow(&mut self, pid: Pid, addr: &Addr) {
+    pub(crate) fn follow(&mut self, pid: Pid, addr: &Addr) {
         let wanted = Role::Replica(addr.clone());
         if self.node(pid).role == wanted {
             return;

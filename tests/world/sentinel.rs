@@ -31,6 +31,10 @@ pub struct Sentinel {
     pub events: Vec<(Time, Event)>,
     /// The scripts that it ran.
     pub scripts: Vec<(Time, Vec<Arc<str>>)>,
+    /// How scripts end, at once; `None`: they run until they are killed.
+    pub script_end: Option<ScriptEnd>,
+    /// Its system does not even try to connect.
+    pub no_route: bool,
     links: BTreeMap<LinkId, ConnId>,
     names: BTreeMap<ConnId, LinkId>,
     asked: BTreeMap<Ticket, Asked>,
@@ -58,6 +62,8 @@ impl Sentinel {
             views: BTreeMap::new(),
             events: Vec::new(),
             scripts: Vec::new(),
+            script_end: Some(ScriptEnd::Exited(0)),
+            no_route: false,
             links: BTreeMap::new(),
             names: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -220,6 +226,10 @@ impl World {
         match output {
             Output::Connect { link, addr } => {
                 self.tell(&format!("{} connect {} to {addr}", self.name(pid), link.0));
+                if self.sentinel(pid).no_route {
+                    self.feed(pid, Input::ConnectFailed { link, why: "Network is unreachable" });
+                    return self.feed(pid, Input::LinkDown { link, cause: DownCause::Remote });
+                }
                 let conn = self.connect(pid, link, &addr);
                 let sentinel = self.sentinel_mut(pid);
                 sentinel.names.insert(conn, link);
@@ -247,9 +257,13 @@ impl World {
                 self.tell(&format!("{} runs {argv:?}", self.name(pid)));
                 self.sentinel_mut(pid).scripts.push((now, argv));
                 self.feed(pid, Input::ScriptStarted { script, pid: 1 });
-                self.feed(pid, Input::ScriptEnded { script, end: ScriptEnd::Exited(0) });
+                if let Some(end) = self.sentinel(pid).script_end {
+                    self.feed(pid, Input::ScriptEnded { script, end });
+                }
             }
-            Output::KillScript(_) => self.fail("scripts of this world end at once"),
+            Output::KillScript(script) => {
+                self.feed(pid, Input::ScriptEnded { script, end: ScriptEnd::Killed(9) });
+            }
             Output::LogLevel(level) => self.tell(&format!("{} logs {level:?}", self.name(pid))),
             Output::Figures(figures) => self.tell(&format!("{} {figures:?}", self.name(pid))),
             Output::Exit(_) => self.kill(pid),

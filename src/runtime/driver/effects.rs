@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use tokio::sync::oneshot;
 
 use super::Process;
-use crate::engine::event::Level;
-use crate::engine::{Answer, Event, Output, Seq, Ticket};
+use crate::engine::event::{Level, Note};
+use crate::engine::{Answer, Event, Output, Seq, Span, Ticket};
 use crate::runtime::handle::Views;
 use crate::runtime::link::Links;
 use crate::runtime::log;
@@ -53,7 +53,7 @@ impl<L: Links, P: Process> Effects<L, P> {
                 self.views.remove(&name);
             }
             Output::Event(event) => self.announce(&event),
-            Output::Note(note) => log::line(note.level(), &note),
+            Output::Note(note) => tell(&note),
             Output::RunScript { script, argv } => self.process.run_script(script, argv),
             Output::KillScript(script) => self.process.kill_script(script),
             Output::Figures(figures) => self.process.show(figures),
@@ -80,5 +80,40 @@ impl<L: Links, P: Process> Effects<L, P> {
             // A client that has gone meanwhile needs no answer.
             let _ = waiting.send(answer);
         }
+    }
+}
+
+/// The engine knows no time of day.
+fn tell(note: &Note) {
+    match note {
+        Note::NextFailover(delay) => log::line(note.level(), &not_before(chrono::Local::now(), *delay)),
+        Note::Voted { .. }
+        | Note::UserFailover(_)
+        | Note::PassedOver { .. }
+        | Note::SavingFails
+        | Note::SavingWorks
+        | Note::Text { .. } => log::line(note.level(), note),
+    }
+}
+
+/// Source: spec 03, section 3.
+fn not_before(now: chrono::DateTime<chrono::Local>, delay: Span) -> String {
+    let at =
+        now.checked_add_signed(chrono::Duration::milliseconds(i64::try_from(delay.as_ms()).unwrap_or(0)));
+    let at = at.unwrap_or(now).format("%a %b %e %H:%M:%S %Y");
+    format!("Next failover delay: I will not start a failover before {at}")
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeZone;
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_delay_is_told_as_stock_tells_it() {
+        let now = chrono::Local.with_ymd_and_hms(2026, 11, 2, 17, 41, 41).unwrap();
+        let line = not_before(now, Span::secs(10));
+        assert_eq!(line, "Next failover delay: I will not start a failover before Mon Nov  2 17:41:51 2026");
     }
 }

@@ -368,6 +368,7 @@ async fn an_engine_that_is_always_late_still_answers_and_stops() {
             | Input::PersistFailed(_)
             | Input::ScriptStarted { .. }
             | Input::ScriptEnded { .. }
+            | Input::ConnectFailed { .. }
             | Input::Late(_) => event(Kind::Slave),
         };
         Step { outputs: vec![output], wakeup: Some(0), seq: 0 }

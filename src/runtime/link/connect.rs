@@ -47,6 +47,13 @@ pub fn cause_of(error: &io::Error) -> DownCause {
     }
 }
 
+/// Whether the system did not even try: nothing was sent.
+pub(super) fn not_tried(error: &io::Error) -> bool {
+    const AT_ONCE: [Errno; 4] = [Errno::NETUNREACH, Errno::ACCESS, Errno::PERM, Errno::INVAL];
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    cause_of(error) == DownCause::Local || code.is_some_and(|code| AT_ONCE.contains(&code))
+}
+
 /// Connects to the first address of `addr` that answers.
 ///
 /// # Errors
@@ -120,6 +127,8 @@ mod tests {
         let to = "127.0.0.1:1".parse().unwrap();
         let error = open_one(to, Some("192.0.2.1".parse().unwrap())).await.unwrap_err();
         assert_eq!(cause_of(&error), DownCause::Local);
+        assert!(not_tried(&error) && not_tried(&Errno::NETUNREACH.into()));
+        assert!(!not_tried(&Errno::CONNREFUSED.into()) && !not_tried(&Errno::HOSTUNREACH.into()));
     }
 
     #[tokio::test]

@@ -8,9 +8,10 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::LinkEvent;
-use super::connect::{Options, cause_of, open};
+use super::connect::{Options, cause_of, not_tried, open};
 use super::outbox::{Batch, Outbox};
 use crate::engine::{Addr, DownCause, LinkId};
+use crate::runtime::files::strerror;
 use crate::wire::outgoing::HELLO_CHANNEL;
 use crate::wire::{OwnedReply, ReplyDecoder};
 
@@ -34,6 +35,9 @@ pub(super) async fn run(
         Ok(stream) => Conversation::new(link, stream, events.clone()).last(&addr, &outbox).await,
         Err(error) => {
             tracing::trace!(link = link.0, %addr, %error, "no connection");
+            if not_tried(&error) {
+                let _ = events.send(LinkEvent::Failed { link, why: strerror(&error) }).await;
+            }
             cause_of(&error)
         }
     };

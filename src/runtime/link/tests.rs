@@ -52,6 +52,7 @@ impl World {
         assert!(self.links.accepts(&event));
         match event {
             LinkEvent::Up { local, .. } => format!("up {local}"),
+            LinkEvent::Failed { why, .. } => format!("failed {why}"),
             LinkEvent::Down { cause, .. } => format!("down {cause:?}"),
             LinkEvent::Reply { reply, .. } => {
                 let reply = reply.as_reply();

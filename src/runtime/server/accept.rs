@@ -76,7 +76,9 @@ fn admit(stream: TcpStream, addr: SocketAddr, shared: &Arc<Shared>, alive: &mpsc
 /// Whether protected mode turns the client away: it is on, no password is set, and the client comes
 /// from outside.
 fn is_denied(shared: &Shared, ip: IpAddr) -> bool {
-    shared.settings.protected_mode && shared.users.default_is_open() && !ip.to_canonical().is_loopback()
+    shared.settings.protected_mode
+        && shared.settings.acl.default_account().rights().needs_no_password()
+        && !ip.to_canonical().is_loopback()
 }
 
 /// One place of `maxclients`.
@@ -110,7 +112,7 @@ fn tune(stream: &TcpStream, keepalive_secs: u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::{Settings, User};
+    use super::super::settings::Settings;
     use super::*;
     use crate::engine::RunId;
     use crate::runtime::handle::EngineHandle;
@@ -118,7 +120,9 @@ mod tests {
     fn shared(protected_mode: bool, nopass: bool) -> Shared {
         let mut settings = Settings::new(RunId::from("me"));
         settings.protected_mode = protected_mode;
-        settings.users = vec![User { nopass, ..User::open() }];
+        if !nopass {
+            settings.acl.set_user(b"default", &["resetpass"]).unwrap();
+        }
         let (ask, _) = mpsc::channel(1);
         Shared::new(
             settings,

@@ -71,7 +71,7 @@ impl Conn {
                 (if count > 0 { Value::ok() } else { Value::error("ERR No such client") }, myself)
             }
             Kill::Filter(filter) => match &filter.user {
-                Some(user) if !self.shared.users.contains(user) => {
+                Some(user) if self.shared.settings.acl.get(user).is_none() => {
                     let text = format!("ERR No such user '{}'", String::from_utf8_lossy(user));
                     (Value::error(text), false)
                 }

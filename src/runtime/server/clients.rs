@@ -41,6 +41,8 @@ pub(super) struct Client {
     channels: AtomicUsize,
     patterns: AtomicUsize,
     no_evict: AtomicBool,
+    /// What it did itself ends its connection, after the reply.
+    condemned: AtomicBool,
     texts: Mutex<Texts>,
 }
 
@@ -146,6 +148,23 @@ impl Clients {
         (count, myself)
     }
 
+    /// The clients that are this user.
+    pub(super) fn of_user(&self, name: &str) -> Vec<Arc<Client>> {
+        let is_it = |client: &&Arc<Client>| client.texts().user.as_deref().unwrap_or(DEFAULT_USER) == name;
+        self.sorted().iter().filter(is_it).cloned().collect()
+    }
+
+    /// Ends these clients. `me`, which waits for a reply, is ended after it.
+    pub(super) fn end(&self, clients: &[Arc<Client>], me: u64) {
+        for client in clients {
+            if client.id == me {
+                client.condemn();
+            } else {
+                client.outbox.kill(Killed::ByClient);
+            }
+        }
+    }
+
     /// Ends all clients.
     pub(super) fn kill_all(&self) {
         self.by_id.iter().for_each(|client| client.outbox.kill(Killed::Shutdown));
@@ -177,6 +196,7 @@ impl Client {
             channels: AtomicUsize::new(0),
             patterns: AtomicUsize::new(0),
             no_evict: AtomicBool::new(false),
+            condemned: AtomicBool::new(false),
             texts: Mutex::default(),
         }
     }
@@ -209,6 +229,15 @@ impl Client {
 
     pub(super) fn set_no_evict(&self, on: bool) {
         self.no_evict.store(on, Ordering::Relaxed);
+    }
+
+    /// Has it end after its next reply.
+    pub(super) fn condemn(&self) {
+        self.condemned.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_condemned(&self) -> bool {
+        self.condemned.load(Ordering::Relaxed)
     }
 
     pub(super) fn idle_ms(&self) -> u64 {

@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::Shared;
+use super::auth::Identity;
 use super::clients::Client;
 use super::output::{Killed, REPLY_BACKLOG};
 use super::pubsub::Subscriptions;
@@ -45,8 +46,7 @@ const CLOSE_GRACE: Duration = Duration::from_secs(5);
 pub(super) struct Conn {
     pub(super) shared: Arc<Shared>,
     pub(super) client: Arc<Client>,
-    /// Who it is; `None` before AUTH.
-    pub(super) user: Option<Arc<str>>,
+    pub(super) who: Identity,
     pub(super) proto: Proto,
     pub(super) subscriptions: Subscriptions,
     pub(super) tracking: Mode,
@@ -97,13 +97,13 @@ enum Why {
 impl Conn {
     pub(super) fn new(shared: Arc<Shared>, client: Client) -> Self {
         let client = Arc::new(client);
-        let user = shared.users.initial();
-        client.update(|texts| texts.user.clone_from(&user));
+        let who = Identity::new(&shared.settings.acl);
+        client.update(|texts| texts.user = Some(who.name()));
         shared.clients.insert(Arc::clone(&client));
         Self {
             subscriptions: Subscriptions::new(shared.hub.clone(), client.id, Arc::clone(&client.outbox)),
             parser: RequestParser::new(shared.settings.limits.request),
-            user,
+            who,
             shared,
             client,
             proto: Proto::default(),
@@ -143,7 +143,10 @@ impl Conn {
             let step = std::future::poll_fn(|cx| self.poll_step(cx, stream, &mut batch, more)).await;
             match step {
                 Step::Work => {}
-                Step::Answer(Some(value)) => self.reply(&value),
+                Step::Answer(Some(value)) => {
+                    self.reply(&value);
+                    self.close_if_condemned();
+                }
                 Step::Answer(None) | Step::Close => self.close(),
                 Step::End(why) => return why,
             }
@@ -183,10 +186,11 @@ impl Conn {
 
     /// The request that was held, or the next one of the input.
     fn next_request(&mut self) -> Option<Vec<Bytes>> {
+        self.who.refresh(&self.shared.settings.acl);
         if let Some(argv) = self.held.take() {
             return Some(argv);
         }
-        let parsed = self.parser.next(&mut self.input, self.user.is_some());
+        let parsed = self.parser.next(&mut self.input, self.who.is_logged_in());
         if self.input.is_empty() {
             // Lets go of the buffer, which requests share.
             self.input = BytesMut::new();
@@ -256,6 +260,13 @@ impl Conn {
         }
         if self.replies.capacity() > REPLIES_AT_ONCE {
             self.replies = BytesMut::new();
+        }
+    }
+
+    /// For commands that may end their own connection.
+    pub(super) fn close_if_condemned(&mut self) {
+        if self.client.is_condemned() {
+            self.close();
         }
     }
 

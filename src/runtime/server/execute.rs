@@ -4,14 +4,14 @@
 
 use bytes::Bytes;
 
-use super::auth::{HELLO_NOAUTH, NOAUTH};
+use super::auth::{HELLO_NOAUTH, Identity, NOAUTH};
 use super::conn::Conn;
 use super::info;
 use super::pubsub::Kind;
 use super::settings::REPORTED_VERSION;
 use crate::engine::Command;
-use crate::wire::command::{self, AclCommand, ClientCommand, Flag, Hello, ReplyMode, Shutdown, Spec};
-use crate::wire::{Proto, Value, catalog, help};
+use crate::wire::command::{self, ClientCommand, Flag, Hello, ReplyMode, Shutdown, Spec};
+use crate::wire::{Proto, Value, catalog};
 
 /// The only channel that `PUBLISH` accepts.
 const HELLO_CHANNEL: &[u8] = b"__sentinel__:hello";
@@ -29,7 +29,7 @@ impl Conn {
             Ok(parsed) => Some(parsed.spec),
             Err(error) => error.spec,
         };
-        if let Some(refusal) = spec.and_then(|spec| self.refusal(spec)) {
+        if let Some(refusal) = spec.and_then(|spec| self.refusal(spec, &argv)) {
             return self.reply(&refusal);
         }
         match parsed {
@@ -40,15 +40,18 @@ impl Conn {
                 if !matches!(parsed.command, ClientCommand::Client(_)) {
                     self.tracking.used();
                 }
-                self.run_command(parsed.command);
+                self.run_command(parsed.command, &argv);
             }
         }
     }
 
     /// Why this connection may not call the command now, whatever its options.
-    fn refusal(&self, spec: &Spec) -> Option<Value> {
-        if self.user.is_none() && !spec.has(Flag::NoAuth) {
+    fn refusal(&self, spec: &'static Spec, argv: &[Bytes]) -> Option<Value> {
+        if !self.who.is_logged_in() && !spec.has(Flag::NoAuth) {
             return Some(Value::error(NOAUTH));
+        }
+        if let Err(denied) = self.who.rights().check(spec, argv) {
+            return Some(self.deny(denied, spec, argv));
         }
         let (top, _) = spec.split();
         let subscribed = self.proto == Proto::Resp2 && self.subscriptions.total() > 0;
@@ -64,13 +67,13 @@ impl Conn {
         })
     }
 
-    fn run_command(&mut self, command: ClientCommand) {
+    fn run_command(&mut self, command: ClientCommand, argv: &[Bytes]) {
         match command {
-            ClientCommand::Acl(acl) => self.acl(&acl),
-            ClientCommand::Auth { user, pass } => self.auth(user.as_deref(), &pass),
+            ClientCommand::Acl(acl) => self.acl(acl),
+            ClientCommand::Auth { user, pass } => self.auth(argv, user.as_deref(), &pass),
             ClientCommand::Client(sub) => self.client_command(sub),
             ClientCommand::Command(sub) => self.reply(&catalog::reply(&sub)),
-            ClientCommand::Hello(hello) => self.hello(&hello),
+            ClientCommand::Hello(hello) => self.hello(argv, &hello),
             ClientCommand::Info(sections) => {
                 let text = info::text(&self.shared, &sections);
                 self.reply(&Value::bulk(text));
@@ -99,63 +102,13 @@ impl Conn {
         }
     }
 
-    /// Replies that something exists in stock and not here.
-    pub(super) fn not_supported(&mut self, what: &str) {
-        self.reply(&Value::error(format!("ERR {what} is not supported by this version of Vigia")));
-    }
-
-    fn acl(&mut self, acl: &AclCommand) {
-        match acl {
-            AclCommand::WhoAmI => {
-                let user = self.user.as_deref().unwrap_or("default");
-                self.reply(&Value::text(user));
-            }
-            AclCommand::Help => self.reply(&help::acl()),
-            AclCommand::Cat(_)
-            | AclCommand::DelUser(_)
-            | AclCommand::DryRun { .. }
-            | AclCommand::GenPass(_)
-            | AclCommand::GetUser(_)
-            | AclCommand::List
-            | AclCommand::Load
-            | AclCommand::Log(_)
-            | AclCommand::LogReset
-            | AclCommand::Save
-            | AclCommand::SetUser { .. }
-            | AclCommand::Users => self.not_supported("ACL, other than ACL WHOAMI,"),
-        }
-    }
-
-    fn auth(&mut self, user: Option<&[u8]>, pass: &[u8]) {
-        let value = match self.log_in(user, pass) {
-            Ok(()) => Value::ok(),
-            Err(error) => Value::error(error),
-        };
-        self.reply(&value);
-    }
-
-    /// A wrong password leaves the user as it was.
-    fn log_in(&mut self, user: Option<&[u8]>, pass: &[u8]) -> Result<(), &'static str> {
-        match self.shared.users.check(user, pass) {
-            Ok(user) => {
-                self.client.update(|texts| texts.user = Some(user.clone()));
-                self.user = Some(user);
-                Ok(())
-            }
-            Err(error) => {
-                self.shared.denied.add(1);
-                Err(error)
-            }
-        }
-    }
-
-    fn hello(&mut self, hello: &Hello) {
+    fn hello(&mut self, argv: &[Bytes], hello: &Hello) {
         if let Some((user, pass)) = &hello.auth
-            && let Err(error) = self.log_in(Some(user), pass)
+            && let Err(error) = self.log_in(argv, Some(user), pass)
         {
             return self.reply(&Value::error(error));
         }
-        if self.user.is_none() {
+        if !self.who.is_logged_in() {
             return self.reply(&Value::error(HELLO_NOAUTH));
         }
         if let Some(name) = &hello.name {
@@ -211,10 +164,10 @@ impl Conn {
     fn reset(&mut self) {
         self.subscriptions.clear();
         self.client.set_subscriptions((0, 0));
-        self.user = self.shared.users.initial();
-        let user = self.user.clone();
+        self.who = Identity::new(&self.shared.settings.acl);
+        let user = self.who.name();
         self.client.update(|texts| {
-            texts.user = user;
+            texts.user = Some(user);
             texts.name = Bytes::new();
             texts.tracking = None;
         });
@@ -241,6 +194,7 @@ impl Conn {
             }
         }
         self.client.set_subscriptions(self.subscriptions.counts());
+        self.recheck_subscriptions();
     }
 
     fn unsubscribe(&mut self, kind: Kind, names: Vec<Bytes>) {

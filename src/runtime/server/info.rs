@@ -138,10 +138,10 @@ fn stats(shared: &Shared, out: &mut String) {
         "client_query_buffer_limit_disconnections" = stats.too_much.get();
         "client_output_buffer_limit_disconnections" = stats.too_slow.get();
         "accept_failures" = stats.accept_failures.get();
-        "acl_access_denied_auth" = shared.denied.get();
-        "acl_access_denied_cmd" = 0;
+        "acl_access_denied_auth" = shared.denied.auth.get();
+        "acl_access_denied_cmd" = shared.denied.commands.get();
         "acl_access_denied_key" = 0;
-        "acl_access_denied_channel" = 0;
+        "acl_access_denied_channel" = shared.denied.channels.get();
     }
 }
 

@@ -16,6 +16,7 @@
 //! Source: spec 02; spec 01, section 7; spec 07; client research, section 3.
 
 mod accept;
+mod acl;
 mod auth;
 mod client_command;
 mod clients;
@@ -44,24 +45,22 @@ use tokio::task::JoinSet;
 
 pub use listen::{BindError, bind};
 pub use pubsub::Hub;
-pub use settings::{Figures, Limits, Names, Product, REPORTED_VERSION, Settings, Supervisor, User};
+pub use settings::{Figures, Limits, Names, Product, REPORTED_VERSION, Settings, Supervisor};
 
 use super::handle::EngineHandle;
-use auth::Users;
 use clients::Clients;
 use pause::Pause;
-use stats::{Counter, Stats};
+use stats::{Denials, Stats};
 
 /// What all connections share.
 struct Shared {
     settings: Settings,
-    users: Users,
     handle: EngineHandle,
     hub: Hub,
     clients: Clients,
     stats: Stats,
-    /// Wrong passwords.
-    denied: Counter,
+    /// What was denied to clients.
+    denied: Denials,
     pause: Pause,
     /// Random for each start of the process; not the sentinel's id.
     run_id: String,
@@ -110,13 +109,12 @@ impl Shared {
         on_shutdown: Box<dyn Fn() + Send + Sync>,
     ) -> Self {
         Self {
-            users: Users::new(&settings.users),
             settings,
             handle,
             hub,
             clients: Clients::default(),
             stats: Stats::new(),
-            denied: Counter::default(),
+            denied: Denials::default(),
             pause: Pause::default(),
             run_id: random_id(),
             on_shutdown,

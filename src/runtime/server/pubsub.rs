@@ -2,7 +2,7 @@
 //!
 //! Source: spec 02, section 12; spec 03, section 1.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -65,6 +65,20 @@ impl Hub {
     /// Channels with a subscriber, distinct patterns: as `INFO` counts them.
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.0.channels.len(), self.0.patterns.len())
+    }
+
+    /// Those of the clients that have a subscription which `allowed` does not allow.
+    pub(super) fn deaf(&self, ids: &HashSet<u64>, allowed: impl Fn(Kind, &[u8]) -> bool) -> HashSet<u64> {
+        let mut deaf = HashSet::new();
+        for kind in [Kind::Channel, Kind::Pattern] {
+            for entry in self.table(kind) {
+                let mut here = entry.value().keys().filter(|id| ids.contains(id)).peekable();
+                if here.peek().is_some() && !allowed(kind, entry.key()) {
+                    deaf.extend(here);
+                }
+            }
+        }
+        deaf
     }
 
     fn table(&self, kind: Kind) -> &DashMap<Bytes, Subscribers> {
@@ -164,6 +178,12 @@ impl Subscriptions {
     /// The names subscribed to.
     pub(super) fn names(&self, kind: Kind) -> Vec<Bytes> {
         self.mine(kind).iter().cloned().collect()
+    }
+
+    /// Whether each of them is allowed.
+    pub(super) fn all(&self, allowed: impl Fn(Kind, &[u8]) -> bool) -> bool {
+        self.channels.iter().all(|name| allowed(Kind::Channel, name))
+            && self.patterns.iter().all(|name| allowed(Kind::Pattern, name))
     }
 
     /// Ends all subscriptions.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::settings::defaults;
 use crate::engine::{self, RunId, Time};
+use crate::runtime::acl::Acl;
 use crate::wire::Limits as RequestLimits;
 
 /// Version that `HELLO` and `INFO` report: the newest one that Redis and Valkey agree on, as
@@ -33,8 +34,8 @@ pub struct Settings {
     pub tcp_backlog: u32,
     /// Bounds per client.
     pub limits: Limits,
-    /// The users; one without a `default` gets stock's (`on nopass`).
-    pub users: Vec<User>,
+    /// Who may log in and do what; default is stock's `default` user alone.
+    pub acl: Arc<Acl>,
     /// `myid`: what `SENTINEL MYID` answers.
     pub my_id: RunId,
     /// Absolute path of the configuration file.
@@ -63,7 +64,7 @@ impl Settings {
             tcp_keepalive_secs: 300,
             tcp_backlog: 511,
             limits: Limits::default(),
-            users: vec![User::open()],
+            acl: Arc::default(),
             my_id,
             config_file: PathBuf::new(),
             executable: PathBuf::new(),
@@ -162,27 +163,6 @@ impl Product {
             Self::Redis => "redis",
             Self::Valkey => "valkey",
         }
-    }
-}
-
-/// One user. Rules about commands and channels are for a later release: a user that is on may do
-/// everything.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct User {
-    /// Its name.
-    pub name: Arc<str>,
-    /// `on`.
-    pub enabled: bool,
-    /// Whether any password will do.
-    pub nopass: bool,
-    /// SHA-256 of each password.
-    pub password_hashes: Vec<[u8; 32]>,
-}
-
-impl User {
-    /// Stock's `default` user: on, without a password.
-    pub fn open() -> Self {
-        Self { name: Arc::from("default"), enabled: true, nopass: true, password_hashes: Vec::new() }
     }
 }
 

@@ -19,6 +19,15 @@ impl Counter {
     }
 }
 
+/// What was denied to clients, by the kind of `acl_access_denied_*`.
+#[derive(Debug, Default)]
+pub(super) struct Denials {
+    /// Wrong passwords.
+    pub(super) auth: Counter,
+    pub(super) commands: Counter,
+    pub(super) channels: Counter,
+}
+
 /// Lets one log line through per second: what clients can provoke must not fill the disk.
 #[derive(Debug, Default)]
 pub(super) struct Rarely(Mutex<Option<Instant>>);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Fatal, Launch};
 use crate::conf::{self, ConfigError, LoadInput, Loaded, Sources};
+use crate::runtime::acl::check_rules;
 use crate::runtime::files::{Disk, resolve, strerror, with_suffix};
 use crate::runtime::log;
 use crate::runtime::save::SIDECAR_SUFFIX;
@@ -87,6 +88,10 @@ impl Sources for Outside {
 
     fn is_executable(&self, path: &str) -> bool {
         rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+    }
+
+    fn check_user(&self, rules: &[String]) -> Result<(), (String, String)> {
+        check_rules(rules)
     }
 
     fn change_dir(&mut self, path: &str) -> Result<String, String> {

@@ -12,6 +12,7 @@ use super::supervisor::Supervision;
 use super::{Fatal, Formats, daemon, executable, names, random, settle_identity};
 use crate::conf::{Generic, Loaded};
 use crate::engine::{Engine, RunId, Time};
+use crate::runtime::acl::{self, Acl};
 use crate::runtime::driver::{COMMANDS, Clock, Driver, Inboxes, LINK_EVENTS, SAVE_RESULTS, SCRIPT_EVENTS};
 use crate::runtime::files::{Disk, strerror};
 use crate::runtime::handle::{EngineHandle, Views};
@@ -49,13 +50,14 @@ pub(super) async fn serve(
     let Surroundings { logging, supervision, detached } = surroundings;
     let mut signals =
         Signals::take().map_err(|error| Fatal::Log(format!("No signals: {}", strerror(&error))))?;
-    let mut settings = server_settings(&loaded.generic, maxclients);
+    let acl = Arc::new(acl::from_config(&loaded.generic).map_err(Fatal::Log)?);
+    let mut settings = server_settings(&loaded.generic, maxclients, Arc::clone(&acl));
     let listeners = server::bind(&settings).map_err(|error| {
         Fatal::Log(format!("{error}\nFailed listening on port {} (tcp), aborting.", settings.port))
     })?;
     let pid_file = PidFile::write(loaded.generic.pidfile.as_deref());
     names::settle(&mut loaded.state).await;
-    let mut saver = Saver::new(Disk, Formats(loaded.generic.clone()), config.clone());
+    let mut saver = Saver::new(Disk, Formats { generic: loaded.generic.clone(), acl }, config.clone());
     let my_id = settle_identity(&mut loaded, &mut saver)?;
     let supervisor = supervision.who();
     settings = Settings { my_id, config_file: config, executable: executable(), supervisor, ..settings };
@@ -173,14 +175,8 @@ fn source_addr(generic: &Generic) -> Option<std::net::IpAddr> {
     parsed.ok()
 }
 
-fn server_settings(generic: &Generic, maxclients: u64) -> Settings {
+fn server_settings(generic: &Generic, maxclients: u64, acl: Arc<Acl>) -> Settings {
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-    let users = generic.users.iter().map(|user| server::User {
-        name: user.name.as_str().into(),
-        enabled: user.enabled,
-        nopass: user.nopass,
-        password_hashes: user.password_hashes.clone(),
-    });
     let mut settings = Settings::new(RunId::from(""));
     settings.port = generic.port;
     settings.bind.clone_from(&generic.bind);
@@ -189,7 +185,7 @@ fn server_settings(generic: &Generic, maxclients: u64) -> Settings {
     settings.timeout_secs = generic.timeout.into();
     settings.tcp_keepalive_secs = generic.tcp_keepalive.into();
     settings.tcp_backlog = generic.tcp_backlog;
-    settings.users = users.collect();
+    settings.acl = acl;
     let hz = generic.raw.get("hz").and_then(|lines| lines.last()?.first()?.parse().ok());
     settings.hz = hz.unwrap_or(settings.hz).clamp(MIN_HZ, MAX_HZ);
     settings.limits.pubsub_hard = size(generic.pubsub_limit.hard);

@@ -133,20 +133,25 @@ type Result<T> = std::result::Result<T, CommandError>;
 ///
 /// Source: spec 02, section 2.
 pub fn lookup(argv: &[Bytes]) -> Result<&'static Spec> {
+    let spec = resolve(argv)?;
+    if spec.takes(argv.len()) { Ok(spec) } else { Err(wrong_arity(spec)) }
+}
+
+/// The same, whatever the number of words.
+///
+/// # Errors
+/// Unknown command or sub-command.
+pub fn resolve(argv: &[Bytes]) -> Result<&'static Spec> {
     let Some(name) = argv.first() else {
         return Err(unknown_command(argv));
     };
     let Some(top) = table::find_top(name) else {
         return Err(unknown_command(argv));
     };
-    let spec = match argv.get(1) {
-        Some(sub) if !top.subs.is_empty() => match top.sub(sub) {
-            Some(spec) => spec,
-            None => return Err(unknown_subcommand(top, sub)),
-        },
-        Some(_) | None => top,
-    };
-    if spec.takes(argv.len()) { Ok(spec) } else { Err(wrong_arity(spec)) }
+    match argv.get(1) {
+        Some(sub) if !top.subs.is_empty() => top.sub(sub).ok_or_else(|| unknown_subcommand(top, sub)),
+        Some(_) | None => Ok(top),
+    }
 }
 
 /// Makes a typed command of the words of one request.

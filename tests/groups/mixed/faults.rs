@@ -60,9 +60,23 @@ impl Fault {
         Fault::ManualAtBoth,
     ];
 
-    /// Whether somebody must have asked for votes, and got them, if all goes well.
-    pub(super) fn is_plain(self) -> bool {
-        matches!(self, Fault::MasterKilled | Fault::MasterHung | Fault::AllMustAgree)
+    /// Votes without which nobody can have been elected, where no sentinel is killed that may have voted.
+    pub(super) fn votes_needed(self, sentinels: usize) -> Option<usize> {
+        match self {
+            Fault::MasterKilled | Fault::MasterHung => Some(sentinels / 2 + 1),
+            Fault::AllMustAgree => Some(sentinels),
+            Fault::ReplicaKilledToo
+            | Fault::LeaderKilled
+            | Fault::CandidateKilled
+            | Fault::LeaderHung
+            | Fault::VoterHung
+            | Fault::SentinelAbsent
+            | Fault::ResetBefore
+            | Fault::StockFirst
+            | Fault::ManualAtStock
+            | Fault::ManualAtVigia
+            | Fault::ManualAtBoth => None,
+        }
     }
 
     /// Strikes a healthy group whose master is `before.address`, and waits until all living sentinels name another.

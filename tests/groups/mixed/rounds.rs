@@ -49,14 +49,14 @@ fn run(mix: &[Program], place: usize) {
     let rounds = number("VIGIA_ROUNDS").unwrap_or(1) as usize;
     let seed = number("VIGIA_SEED").unwrap_or_else(random);
     let mut rng = Rng::new(seed ^ place as u64);
-    eprintln!("{mix:?}: {rounds} rounds, VIGIA_SEED={seed}");
     let mut group = Group::start(&Shape { failover_timeout: 5_000, ..Shape::of(mix) });
-    let mut tally = Tally::default();
+    let ours = mix.iter().filter(|program| **program == Vigia).count();
+    let mut tally = Tally { mix: format!("{ours} Vigía + {} stock", mix.len() - ours), ..Tally::default() };
     for round in 0..rounds {
         let fault = if rounds == 1 { Fault::ALL[place] } else { *rng.pick(&Fault::ALL) };
         one(&mut group, fault, &mut rng, &mut tally, round);
     }
-    tally.print(mix);
+    tally.print(seed);
 }
 
 fn number(variable: &str) -> Option<u64> {
@@ -68,7 +68,6 @@ fn one(group: &mut Group, fault: Fault, rng: &mut Rng, tally: &mut Tally, round:
         group.is_complete() && !any_tilt(group)
     });
     let before = group.converge();
-    eprintln!("round {round}: {fault:?} at {}", before.address);
     let start = Instant::now();
     fault.strike(group, &before, rng);
     let switched = start.elapsed();
@@ -79,28 +78,11 @@ fn one(group: &mut Group, fault: Fault, rng: &mut Rng, tally: &mut Tally, round:
     let after = group.converge();
     assert!(after.epoch > before.epoch, "config epoch {} after {}", after.epoch, before.epoch);
 
-    let won = last_election(group, start);
-    let kind = |i: usize| group.sentinels[i].program;
-    if let Some(won) = &won {
-        let voters: Vec<String> = won.voters.iter().map(|i| format!("s{i} ({:?})", kind(*i))).collect();
-        eprintln!(
-            "    led by s{} ({:?}), votes of {voters:?}, known after {switched:.2?}, settled {settled:.2?} after the healing",
-            won.leader,
-            kind(won.leader),
-        );
-        if fault.is_plain() {
-            let needed = group.sentinels.len() / 2;
-            assert!(
-                won.voters.len() >= needed,
-                "elected by {} others, {needed} are needed",
-                won.voters.len()
-            );
-        }
-        *tally.leaders.entry(format!("{:?}", kind(won.leader))).or_default() += 1;
-        if won.voters.iter().any(|i| kind(*i) != kind(won.leader)) {
-            *tally.by_others.entry(format!("{:?}", kind(won.leader))).or_default() += 1;
-        }
-    }
+    let led = tally.leader(group, fault, start);
+    eprintln!(
+        "{}: round {round}: {fault:?} at {}: {led}, known after {switched:.2?}, settled {settled:.2?} after the healing",
+        tally.mix, before.address,
+    );
     if switched > SLOW {
         print_elections(group, start);
     }
@@ -157,6 +139,7 @@ fn current_epoch(config: &str) -> u64 {
 /// What was seen over all rounds.
 #[derive(Default)]
 struct Tally {
+    mix: String,
     faults: BTreeMap<String, usize>,
     /// Who led, by kind.
     leaders: BTreeMap<String, usize>,
@@ -169,16 +152,41 @@ struct Tally {
 }
 
 impl Tally {
-    fn print(mut self, mix: &[Program]) {
+    /// Counts the leader of a round, and says who voted for it.
+    fn leader(&mut self, group: &Group, fault: Fault, start: Instant) -> String {
+        let Some(won) = last_election(group, start) else {
+            return "led by somebody who died of it".to_owned();
+        };
+        let kind = |i: usize| group.sentinels[i].program;
+        let leader = format!("{:?}", kind(won.leader));
+        if let Some(needed) = fault.votes_needed(group.sentinels.len()) {
+            assert!(
+                won.voters.len() + 1 >= needed,
+                "{fault:?}: {:?} voted, {needed} votes needed",
+                won.voters
+            );
+        }
+        if won.voters.iter().any(|i| kind(*i) != kind(won.leader)) {
+            *self.by_others.entry(leader.clone()).or_default() += 1;
+        }
+        let voters: Vec<String> = won.voters.iter().map(|i| format!("s{i} {:?}", kind(*i))).collect();
+        let text = format!("led by s{} {leader}, votes of {voters:?}", won.leader);
+        *self.leaders.entry(leader).or_default() += 1;
+        text
+    }
+
+    fn print(mut self, seed: u64) {
         self.switched.sort();
         self.settled.sort();
         let (rounds, half) = (self.switched.len(), self.switched.len() / 2);
         eprintln!(
-            "{mix:?}: {rounds} rounds passed; led by {:?}, with votes of the other kind {:?}; more than one promotion in {}",
-            self.leaders, self.by_others, self.more_than_one,
-        );
-        eprintln!(
-            "    known to all after (median, most) {:.2?} {:.2?}; settled after the healing {:.2?} {:.2?}; {:?}",
+            "{}: {rounds} rounds passed (VIGIA_SEED={seed}); led by {:?}, with votes of the other kind {:?}; \
+             more than one promotion in {}; known to all after (median, most) {:.2?} {:.2?}; settled after the \
+             healing {:.2?} {:.2?}; {:?}",
+            self.mix,
+            self.leaders,
+            self.by_others,
+            self.more_than_one,
             self.switched[half],
             self.switched[rounds - 1],
             self.settled[half],

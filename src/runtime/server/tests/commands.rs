@@ -1,7 +1,6 @@
 //! Replies, byte by byte as redis-sentinel gives them (where it has the command).
 
 use super::*;
-use sha2::{Digest, Sha256};
 
 const HELLO_TAIL: &str = "$4\r\nmode\r\n$8\r\nsentinel\r\n$7\r\nmodules\r\n*0\r\n";
 
@@ -119,11 +118,7 @@ async fn hello_in_all_forms() {
 #[tokio::test]
 async fn a_password_is_wanted_in_stocks_order_of_errors() {
     let server = Server::with(|settings| {
-        settings.users = vec![User {
-            password_hashes: vec![Sha256::digest("secret").into()],
-            nopass: false,
-            ..User::open()
-        }];
+        settings.acl.set_user(b"default", &[">secret"]).unwrap();
     })
     .await;
     let noauth = "-NOAUTH Authentication required.\r\n";

@@ -1,11 +1,9 @@
 //! Bounds, seen from outside.
 
 use super::*;
-use sha2::{Digest, Sha256};
 
 fn with_password(settings: &mut Settings) {
-    let hash = Sha256::digest("secret").into();
-    settings.users = vec![User { nopass: false, password_hashes: vec![hash], ..User::open() }];
+    settings.acl.set_user(b"default", &[">secret"]).unwrap();
 }
 
 #[tokio::test]

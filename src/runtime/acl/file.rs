@@ -1,0 +1,71 @@
+//! `ACL LOAD` and `ACL SAVE`. Both wait for the disk: call them where that delays nobody.
+
+use std::io;
+use std::path::Path;
+
+use super::{Acl, Changed, lock};
+use crate::acl::file::{UsersByName, parse, render};
+use crate::runtime::files::{Files, folder_of, resolve, strerror};
+
+/// Why the users could not be saved. `Display` is the line for the log.
+#[derive(Debug, thiserror::Error)]
+#[error("{step}: {}", strerror(cause))]
+pub struct SaveError {
+    step: &'static str,
+    cause: io::Error,
+}
+
+impl Acl {
+    /// `aclfile`.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// Reads the ACL file and replaces all users by those in it.
+    ///
+    /// # Errors
+    /// All that is wrong with the file, in stock's words; nothing was changed.
+    pub fn load(&self, path: &Path) -> Result<Changed, String> {
+        read(path, self.new).map(|users| self.replace(users))
+    }
+
+    /// Writes all users to the ACL file: a temporary file beside it, fsync, rename, fsync of the folder.
+    ///
+    /// # Errors
+    /// The step that failed; the file is as it was, or complete.
+    pub fn save(&self, files: &mut impl Files, path: &Path) -> Result<(), SaveError> {
+        let _one_at_a_time = lock(&self.saving);
+        let target = resolve(files, path);
+        let users = self.all();
+        let text = render(users.iter().map(|(name, user)| (&**name, &**user)));
+        let owner = files.owner(&target).map_err(at("Opening ACL file for ACL SAVE"))?;
+        let (mut file, temp) =
+            files.create_temp(&target, owner).map_err(at("Opening temp ACL file for ACL SAVE"))?;
+        let written = files
+            .write(&mut file, text.as_bytes())
+            .map_err(at("Writing ACL file for ACL SAVE"))
+            .and_then(|()| files.sync(&mut file).map_err(at("Syncing ACL file for ACL SAVE")))
+            .and_then(|()| files.rename(&temp, &target).map_err(at("Renaming ACL file for ACL SAVE")));
+        if written.is_err()
+            && let Err(error) = files.remove(&temp)
+        {
+            tracing::debug!("Could not remove {} ({})", temp.display(), strerror(&error));
+        }
+        written?;
+        files.sync_folder(folder_of(&target)).map_err(at("Syncing the folder of the ACL file for ACL SAVE"))
+    }
+}
+
+/// Reads an ACL file.
+pub(super) fn read(path: &Path, new: crate::acl::NewUsers) -> Result<UsersByName, String> {
+    let shown = path.display().to_string();
+    let text = std::fs::read(path)
+        .map_err(|error| format!("Error loading ACLs, opening file '{shown}': {}", strerror(&error)))?;
+    let users = parse(&text, &shown, new)?;
+    users.values().for_each(super::warn_of_first_args);
+    Ok(users)
+}
+
+fn at(step: &'static str) -> impl FnOnce(io::Error) -> SaveError {
+    move |cause| SaveError { step, cause }
+}
