@@ -22,7 +22,7 @@ pub(super) fn normalise(directive: &Directive, words: &[String]) -> Result<Vec<S
         Kind::Octal => Ok(vec![octal(one(words)?)?]),
         Kind::Memory(min) => Ok(vec![memory(one(words)?, min)?]),
         Kind::MemoryOrPercent => Ok(vec![memory_or_percent(one(words)?)?]),
-        Kind::Enum(all) => Ok(vec![one_of(one(words)?, all)?]),
+        Kind::Enum(all) => Ok(vec![main_word(directive.name, one_of(one(words)?, all)?)]),
         Kind::Flags(all) => flags(words, all),
         Kind::Text | Kind::Dir => Ok(vec![one(words)?.to_owned()]),
         Kind::FileName(what) => Ok(vec![file_name(directive.name, what, one(words)?)?]),
@@ -109,6 +109,11 @@ fn memory_or_percent(word: &str) -> Result<String, String> {
 fn one_of(word: &str, all: &[&str]) -> Result<String, String> {
     let found = all.iter().find(|known| known.eq_ignore_ascii_case(word));
     found.map(|known| (*known).to_owned()).ok_or_else(|| not_one_of(all))
+}
+
+/// Under which of two words for the same a value is written.
+fn main_word(directive: &str, word: String) -> String {
+    if directive == "oom-score-adj" && word == "relative" { "yes".into() } else { word }
 }
 
 fn not_one_of(all: &[&str]) -> String {
@@ -211,12 +216,16 @@ fn percentiles(words: &[String]) -> Result<Vec<String>, String> {
     Ok(if words.is_empty() { vec![String::new()] } else { words.to_vec() })
 }
 
+/// In the order in which stock writes the classes; all of them together are `A`.
 fn keyspace_events(word: &str) -> Result<String, String> {
-    if word.chars().all(|class| "Ag$lshzxeKEtmdn".contains(class)) {
-        Ok(word.to_owned())
-    } else {
-        Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".into())
+    const ALL: &str = "g$lshzxetd";
+    if !word.chars().all(|class| "Ag$lshzxeKEtmdn".contains(class)) {
+        return Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".into());
     }
+    let named = |class: char| word.contains(class);
+    let (classes, others) =
+        if named('A') || ALL.chars().all(named) { ("A", "KEm") } else { ("", "g$lshzxetdnKEm") };
+    Ok(classes.chars().chain(others.chars().filter(|class| named(*class))).collect())
 }
 
 fn oom_values(words: &[String]) -> Result<Vec<String>, String> {
@@ -350,6 +359,11 @@ mod tests {
             ("replicaof no one", "no one"),
             ("slave-priority 50", "50"),
             ("unixsocketperm 700", "700"),
+            ("oom-score-adj RELATIVE", "yes"),
+            ("notify-keyspace-events ngmtdxzhsl$KEe", "AKEm"),
+            ("notify-keyspace-events mKg", "gKm"),
+            ("notify-keyspace-events tmnd", "tdnm"),
+            ("notify-keyspace-events An", "A"),
             ("proc-title-template \"{{x} } {port}{tls-port}\"", "{{x} } {port}{tls-port}"),
         ];
         for (line, value) in table {

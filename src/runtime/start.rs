@@ -17,13 +17,15 @@ use crate::engine::{RunId, State};
 use crate::runtime::acl::Acl;
 use crate::runtime::files::{Disk, strerror};
 use crate::runtime::limits;
-use crate::runtime::log::{self, Destination, Log, Threshold};
+use crate::runtime::log::{self, Destination, Header, Log, Style, Threshold};
 use crate::runtime::save::{Render, Saver, save_and_log};
 use crate::runtime::server::Supervisor;
 
+mod crash;
 pub(in crate::runtime) mod daemon;
 mod load;
 mod names;
+mod oom;
 mod outside;
 mod pid_file;
 mod serving;
@@ -121,17 +123,24 @@ fn open_log(generic: &Generic, log: &mut Option<Log>) -> Result<Threshold, Fatal
         "" => Destination::Stdout,
         path => Destination::File(path.into()),
     };
-    let opened = Log::open(to)
+    let syslog = generic.syslog_enabled.then(|| Header::new(&generic.syslog_ident, &generic.syslog_facility));
+    let opened = Log::open(to, syslog)
         .map_err(|error| Fatal::Banner(format!("Can't open the log file: {}", strerror(&error))))?;
     let threshold = Threshold::new(generic.loglevel);
-    install(threshold.clone(), &opened);
+    let word = |name: &str| {
+        let words = generic.raw.get(name).and_then(|lines| lines.last()?.first());
+        words.map_or("", String::as_str)
+    };
+    let style = Style::of(word("log-format"), word("log-timestamp-format"));
+    install(threshold.clone(), style, &opened);
+    crash::log_panics();
     *log = Some(opened);
     Ok(threshold)
 }
 
 /// Only the first log of a process can be installed; there is only one, except when tests start several.
-fn install(threshold: Threshold, log: &Log) {
-    if log::install(threshold, log.clone()).is_err() {
+fn install(threshold: Threshold, style: Style, log: &Log) {
+    if log::install(threshold, style, log.clone()).is_err() {
         tracing::trace!("a log is installed already");
     }
 }
@@ -231,9 +240,9 @@ fn report(fatal: &Fatal, log: &mut Option<Log>) {
         }
         Fatal::Log(text) => {
             if log.is_none()
-                && let Ok(opened) = Log::open(Destination::Stdout)
+                && let Ok(opened) = Log::open(Destination::Stdout, None)
             {
-                install(Threshold::new(crate::conf::LogLevel::Notice), &opened);
+                install(Threshold::new(crate::conf::LogLevel::Notice), Style::default(), &opened);
                 *log = Some(opened);
             }
             for line in text.lines().filter(|line| !line.is_empty()) {

@@ -17,6 +17,7 @@
 
 mod accept;
 mod acl;
+mod address;
 mod auth;
 mod client_command;
 mod clients;
@@ -27,12 +28,14 @@ mod listen;
 mod output;
 mod pause;
 mod pubsub;
+mod renames;
 mod sentinel;
 mod settings;
 mod stats;
 #[cfg(test)]
 mod tests;
 mod tracking;
+mod unix;
 mod usage;
 
 use std::fmt;
@@ -45,7 +48,9 @@ use tokio::task::JoinSet;
 
 pub use listen::{BindError, bind};
 pub use pubsub::Hub;
+pub use renames::Renames;
 pub use settings::{Figures, Limits, Names, Product, REPORTED_VERSION, Settings, Supervisor};
+pub use unix::{File as SocketFile, UnixSocket, bind_unix};
 
 use super::handle::EngineHandle;
 use clients::Clients;
@@ -73,13 +78,14 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// Serves clients on `listeners` until `shutdown` says `true` (or its sender is gone); then ends
+/// Serves clients on `listeners` and on the Unix socket until `shutdown` says `true` (or its sender is gone); then ends
 /// every connection and returns when all are gone.
 ///
 /// `on_shutdown_command` is called, on a connection's task, for each `SHUTDOWN` command; the client
 /// gets no reply.
 pub async fn serve(
     listeners: Vec<TcpListener>,
+    unix: Option<UnixSocket>,
     settings: Settings,
     handle: EngineHandle,
     hub: Hub,
@@ -92,6 +98,9 @@ pub async fn serve(
     let mut accepting = JoinSet::new();
     for listener in listeners {
         accepting.spawn(accept::run(listener, Arc::clone(&shared), alive.clone()));
+    }
+    if let Some(socket) = unix {
+        accepting.spawn(unix::run(socket, Arc::clone(&shared), alive.clone()));
     }
     drop(alive);
     // An error means that nobody can ask for the shutdown any more.

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::outside::{Logging, Outside};
 use super::pid_file::PidFile;
 use super::supervisor::Supervision;
-use super::{Fatal, Formats, daemon, executable, names, random, settle_identity};
+use super::{Fatal, Formats, daemon, executable, names, oom, random, settle_identity};
 use crate::conf::{Generic, Loaded};
 use crate::engine::{Engine, RunId, Time};
 use crate::runtime::acl::{self, Acl};
@@ -20,7 +20,7 @@ use crate::runtime::link::{Options, Resolver, TcpLinks};
 use crate::runtime::log::Log;
 use crate::runtime::save::{self, Saver, Writer};
 use crate::runtime::scripts::{ScriptEvent, Scripts};
-use crate::runtime::server::{self, Hub, Settings};
+use crate::runtime::server::{self, Hub, Renames, Settings, UnixSocket};
 use crate::runtime::signals::{Signals, Wish};
 
 /// How long the end waits for a save in flight, and for clients to go.
@@ -55,6 +55,12 @@ pub(super) async fn serve(
     let listeners = server::bind(&settings).map_err(|error| {
         Fatal::Log(format!("{error}\nFailed listening on port {} (tcp), aborting.", settings.port))
     })?;
+    let unix = server::bind_unix(&settings)
+        .map_err(|reason| Fatal::Log(format!("Failed opening Unix socket: {reason}")))?;
+    if listeners.is_empty() && unix.is_none() {
+        return Err(Fatal::Log("Configured to not listen anywhere, exiting.".into()));
+    }
+    let socket_file = unix.as_ref().map(UnixSocket::file);
     let pid_file = PidFile::write(loaded.generic.pidfile.as_deref());
     names::settle(&mut loaded.state).await;
     let mut saver = Saver::new(Disk, Formats { generic: loaded.generic.clone(), acl }, config.clone());
@@ -75,8 +81,9 @@ pub(super) async fn serve(
         let _ = asked_to_stop.try_send(());
     };
     let handle = engine.handle.clone();
-    let serving = server::serve(listeners, settings, handle, hub, server_stopped, on_shutdown);
+    let serving = server::serve(listeners, unix, settings, handle, hub, server_stopped, on_shutdown);
     let serving = tokio::spawn(serving);
+    oom::adjust(&loaded.generic);
     supervision.ready();
     if detached {
         daemon::let_go().map_err(|error| Fatal::Log(format!("No /dev/null: {}", strerror(&error))))?;
@@ -95,7 +102,7 @@ pub(super) async fn serve(
     }
     supervision.stopping();
     tokio::select! {
-        code = end(engine, stop_server, serving, &pid_file) => Ok(code),
+        code = end(engine, stop_server, serving, &pid_file, socket_file.as_ref()) => Ok(code),
         code = insist(&mut signals, log.as_ref()) => Ok(code),
     }
 }
@@ -139,6 +146,7 @@ async fn end(
     stop_server: watch::Sender<bool>,
     serving: tokio::task::JoinHandle<()>,
     pid_file: &PidFile,
+    socket_file: Option<&server::SocketFile>,
 ) -> u8 {
     tracing::info!("User requested shutdown...");
     // The order of the end matters to nobody outside: what was promised is on disk already.
@@ -149,6 +157,9 @@ async fn end(
     let _ = stop_server.send(true);
     let _ = tokio::time::timeout(END_PATIENCE, serving).await;
     pid_file.remove();
+    if let Some(file) = socket_file {
+        file.remove();
+    }
     tracing::warn!("Sentinel is now ready to exit, bye bye...");
     0
 }
@@ -188,6 +199,14 @@ fn server_settings(generic: &Generic, maxclients: u64, acl: Arc<Acl>) -> Setting
     settings.acl = acl;
     let hz = generic.raw.get("hz").and_then(|lines| lines.last()?.first()?.parse().ok());
     settings.hz = hz.unwrap_or(settings.hz).clamp(MIN_HZ, MAX_HZ);
+    settings.unixsocket.clone_from(&generic.unixsocket);
+    settings.unixsocketperm = generic.unixsocketperm;
+    let group = generic.raw.get("unixsocketgroup").and_then(|lines| lines.last()?.first());
+    settings.unixsocketgroup = group.cloned();
+    settings.renames = Renames::new(&generic.renamed_commands);
+    settings.limits.normal_hard = size(generic.normal_limit.hard);
+    settings.limits.normal_soft = size(generic.normal_limit.soft);
+    settings.limits.normal_soft_for = Duration::from_secs(generic.normal_limit.soft_seconds);
     settings.limits.pubsub_hard = size(generic.pubsub_limit.hard);
     settings.limits.pubsub_soft = size(generic.pubsub_limit.soft);
     settings.limits.pubsub_soft_for = Duration::from_secs(generic.pubsub_limit.soft_seconds);

@@ -56,7 +56,7 @@ impl Server {
         };
         let handle = EngineHandle::new(ask, views);
         let serving =
-            tokio::spawn(serve(vec![listener], settings, handle, hub.clone(), stopped, on_shutdown));
+            tokio::spawn(serve(vec![listener], None, settings, handle, hub.clone(), stopped, on_shutdown));
         Self { addr, hub, asked, shutdowns, stop, serving }
     }
 
