@@ -91,6 +91,7 @@
 //! | `Beat`: deaf subscription | nothing heard for 6 s on a link older than 15 s | our own hello should be heard every 2 s |
 //! | `Connect`, `PeerConnect` | at once after a loss, then min(1 s, D/10) ± 10 % | a restart within D must not be SDOWN; jitter against herds |
 //! | `Connect`, `PeerConnect`: hanging attempt | the same, or three round trips; doubled up to 1 s while a round trip is unknown | SYNs that were dropped are sent again early |
+//! | `Connect`, `PeerConnect`: hanging TLS handshake | 1 s from its begin, doubled for each attempt that hung, at most 8 s | the other side may have a thousand clients to shake hands with, and an attempt given up is paid for again |
 //! | `Down`, `PeerDown` | silence of D, without our own stalls; role mismatch D + 20 s; reboot period | the definition of SDOWN |
 //! | `Ask` | at once, then 5, 10, 20 ms … 1 s | ODOWN needs the others' view; its answers stay fresh for 5 s |
 //! | `Candidacy`: rank | rank × max(20 ms, 3 round trips + 3 saves) after ODOWN | candidates do not collide |
@@ -132,6 +133,12 @@
 //! seen at once, a failed AUTH must not fail the connection, and a link must be small. `redis` remains the
 //! client of the demo and of the tests. The engine itself holds back what must wait for durability,
 //! so the runtime may execute every output as it comes.
+//!
+//! TLS is OpenSSL's, not rustls': rustls takes no X.509 v1 certificates, which Redis' own recipe makes, and knows
+//! neither OpenSSL's names of ciphers nor encrypted keys, DH parameters, TLSv1.0 or a folder of CAs. The original
+//! uses OpenSSL, so with it every `tls-*` directive means here what it means there. The price is a C library on
+//! the machine that builds and the one that runs. Whether certificates name hosts is asked by
+//! `vigia.tls-check-hostnames`: stock starts with a directive that has a dot in its name, so the way back stays open.
 
 pub mod acl;
 pub mod cli;

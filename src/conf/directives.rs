@@ -312,6 +312,7 @@ pub(super) const TABLE: &[Directive] = &[
     row("unixsocketgroup", &[], Text, None),
     row("unixsocketperm", &[], Octal, Some("0")),
     row("use-exit-on-panic", &[], Bool, Some("no")),
+    row(super::tls::CHECK_HOSTNAMES, &[], Bool, Some("no")),
     row("watchdog-period", &[], Int(0, INT), Some("0")),
     row("zset-max-listpack-entries", &["zset-max-ziplist-entries"], Int(0, LONG), Some("128")),
     row("zset-max-listpack-value", &["zset-max-ziplist-value"], Memory(0), Some("64")),

@@ -19,6 +19,8 @@ const MAX_FILES: u32 = 20_000;
 const MAX_BYTES: usize = 64 << 20;
 /// Most errors that are reported at once.
 const MAX_ERRORS: usize = 100;
+/// First part of the directives that only this program has.
+const OURS: &str = "vigia.";
 /// Commands of this server that a generic `rename-command` may name.
 const COMMANDS: [&str; 15] = [
     "acl",
@@ -43,8 +45,7 @@ const COMMANDS: [&str; 15] = [
 /// # Errors
 /// All errors, at most 100, at least one; first the one that stock would report, in its order of reading.
 ///
-/// Differs: stock stops at its first error; what this release cannot do (TLS) and control characters in
-/// values are refused.
+/// Differs: stock stops at its first error; control characters in values are refused.
 pub fn load(input: &LoadInput<'_>, sources: &mut dyn Sources) -> Result<Loaded, Vec<ConfigError>> {
     let mut reader = Reader {
         sources,
@@ -201,8 +202,6 @@ impl Reader<'_> {
         let mut words = values::normalise(directive, arguments)?;
         match directive.name {
             "dir" => words = vec![self.sources.change_dir(&arguments[0])?],
-            "tls-port" if words != ["0"] => return Err(unsupported("tls-port", "TLS")),
-            "tls-replication" if words == ["yes"] => return Err(unsupported("tls-replication", "TLS")),
             _ if directive.kind == Kind::ReplicaOf => {
                 self.warnings.push(format!("{name}: ignored, a sentinel replicates nothing"));
             }
@@ -217,7 +216,8 @@ impl Reader<'_> {
         if directives::IGNORED.contains(&name) && arguments.len() == 1 {
             return Ok(());
         }
-        if !name.contains('.') {
+        // A misspelt directive of ours is not the setting of a module that nobody misses.
+        if !name.contains('.') || name.starts_with(OURS) {
             return Err("Bad directive or wrong number of arguments".into());
         }
         if arguments.is_empty() {
@@ -239,15 +239,11 @@ impl Reader<'_> {
         self.generic.users = self.users;
         self.warnings.append(&mut sentinel.warnings);
         let (my_id, mut state) = sentinel.finish();
-        state.globals.port = self.generic.port;
+        state.globals.port = self.generic.hello_port();
         state.globals.log_level = self.generic.loglevel;
         state.globals.requirepass = self.generic.requirepass.as_deref().map(Into::into);
         (Loaded { my_id, state, generic: self.generic, warnings: self.warnings }, self.errors)
     }
-}
-
-fn unsupported(directive: &str, what: &str) -> String {
-    format!("{directive}: {what} is not supported by this release")
 }
 
 /// Without the blanks around it, as stock trims lines.

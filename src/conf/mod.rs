@@ -18,6 +18,7 @@ mod rewrite_lines;
 mod sentinel;
 mod settle;
 pub mod state_file;
+mod tls;
 mod users;
 mod values;
 pub mod words;
@@ -26,6 +27,7 @@ pub use error::{ConfigError, report};
 pub use generic::{BufferLimit, Generic, Supervised};
 pub use load::load;
 pub use rewrite::rewrite;
+pub use tls::{AuthClients, Pair, Tls};
 pub use users::UserLine;
 
 pub use crate::engine::settings::LogLevel;

@@ -26,6 +26,17 @@ const IMPATIENT_ATTEMPTS: u32 = 10;
 const STUBBORN_ATTEMPTS: u32 = 100;
 const STRETCH: u64 = 4;
 
+/// How long a TLS handshake may take. Giving one up makes the other side, which may have a thousand clients to
+/// shake hands with at once, pay for it again; so each attempt that hung doubles the time of the next one.
+const HANDSHAKE: Span = Span::secs(1);
+/// Times that it is doubled.
+const HANDSHAKE_DOUBLINGS: u32 = 3;
+
+/// When a TLS handshake counts as hanging.
+fn handshake_limit(hung: u32) -> Span {
+    Span(HANDSHAKE.0 << hung.min(HANDSHAKE_DOUBLINGS))
+}
+
 /// When an attempt counts as hanging: at the pace of reconnecting, or three round trips.
 fn hang_limit(pace: Span, round_trip: Span, hung: u32) -> Span {
     let limit = match round_trip {
@@ -122,6 +133,17 @@ impl Engine {
         self.links.insert(id, owner);
         self.out.push(Output::Connect { link: id, addr });
         Some(hang_at)
+    }
+
+    /// The network is passed, the handshake goes on.
+    pub(super) fn on_link_reached(&mut self, now: Time, id: LinkId) {
+        let Some(owner) = self.owner(id) else { return };
+        let Some(link) = self.link_mut(owner) else { return };
+        link.hang_at = link.hang_at.max(now + handshake_limit(link.hung));
+        match owner {
+            LinkOwner::NodeCommand(node) | LinkOwner::NodeEvents(node) => self.connect_node(now, node),
+            LinkOwner::Peer(peer) => self.connect_peer(now, peer),
+        }
     }
 
     /// A connection is established: introduce ourselves and see whether the other side lives.
@@ -378,6 +400,43 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::settings::Globals;
+    use crate::engine::{Command, Epoch, Input, State, Ticket};
+
+    /// What the engine does about its links at `ms`: `connect 1`, `close 1`...
+    fn links(engine: &mut Engine, ms: u64, input: Input<'_>) -> Vec<String> {
+        let outputs = engine.handle(Time(1_000 * ms), input);
+        let text = |output| {
+            if let Output::Connect { link, .. } = output {
+                Some(format!("connect {}", link.0))
+            } else if let Output::Close { link } = output {
+                Some(format!("close {}", link.0))
+            } else {
+                None
+            }
+        };
+        outputs.filter_map(text).collect()
+    }
+
+    #[test]
+    fn a_handshake_gets_more_time_than_the_network() {
+        let globals = Globals::new(RunId::from("me"));
+        let state = State { globals, current_epoch: Epoch(0), masters: Vec::new() };
+        let mut engine = Engine::new(state, 1, Time(0));
+        let monitor = Command::Monitor { name: "m".into(), host: "10.0.0.1".into(), port: 1, quorum: 1 };
+        let started = links(&mut engine, 0, Input::Command { ticket: Ticket(1), command: monitor });
+        assert_eq!(started, ["connect 1", "connect 2"]);
+        // The first attempts get about 100 ms.
+        assert_eq!(links(&mut engine, 50, Input::LinkReached { link: LinkId(1) }), [""; 0]);
+        assert_eq!(links(&mut engine, 200, Input::Tick), ["close 2", "connect 3"]);
+        assert_eq!(links(&mut engine, 300, Input::LinkReached { link: LinkId(3) }), [""; 0]);
+        assert_eq!(links(&mut engine, 1_049, Input::Tick), [""; 0]);
+        assert_eq!(links(&mut engine, 1_050, Input::Tick), ["close 1", "connect 4"]);
+        // An attempt of this connection hung before: two seconds.
+        assert!(!links(&mut engine, 2_299, Input::Tick).contains(&"close 3".to_owned()));
+        assert!(links(&mut engine, 2_300, Input::Tick).contains(&"close 3".to_owned()));
+        assert_eq!([0, 1, 3, 9].map(handshake_limit), [1, 2, 8, 8].map(Span::secs));
+    }
 
     #[test]
     fn a_hanging_attempt_gets_more_time_only_where_the_network_may_be_slow() {

@@ -23,6 +23,12 @@ pub enum Input<'a> {
         /// Our end of it: announced in hellos when `announce-ip` is unset.
         local: IpAddr,
     },
+    /// The host of a connection asked for answers, and a TLS handshake with the process has begun: its time is
+    /// the other side's processor's, not the network's. Not sent where there is no handshake.
+    LinkReached {
+        /// The connection.
+        link: LinkId,
+    },
     /// A connection could not even be tried: no descriptors, no route, a source address that is not ours. Its
     /// [`Input::LinkDown`] follows.
     ConnectFailed {

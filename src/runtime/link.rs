@@ -26,6 +26,7 @@ use crate::wire::OwnedReply;
 mod connect;
 mod outbox;
 mod resolve;
+mod stream;
 mod task;
 
 pub use connect::{Options, cause_of};
@@ -42,6 +43,11 @@ pub enum LinkEvent {
         link: LinkId,
         /// Our end of it.
         local: IpAddr,
+    },
+    /// The other side's host took the connection; a TLS handshake goes on.
+    Reached {
+        /// The connection.
+        link: LinkId,
     },
     /// It could not even be tried; [`LinkEvent::Down`] follows.
     Failed {
@@ -77,7 +83,8 @@ impl LinkEvent {
     /// Whom it is about.
     pub fn link(&self) -> LinkId {
         match self {
-            Self::Up { link, .. } | Self::Failed { link, .. } | Self::Down { link, .. } => *link,
+            Self::Up { link, .. } | Self::Reached { link } => *link,
+            Self::Failed { link, .. } | Self::Down { link, .. } => *link,
             Self::Reply { link, .. } | Self::Message { link, .. } => *link,
         }
     }
@@ -155,6 +162,7 @@ impl Links for TcpLinks {
         match event {
             LinkEvent::Down { link, .. } => self.open.remove(link).is_some(),
             LinkEvent::Up { link, .. }
+            | LinkEvent::Reached { link }
             | LinkEvent::Failed { link, .. }
             | LinkEvent::Reply { link, .. }
             | LinkEvent::Message { link, .. } => self.open.contains_key(link),

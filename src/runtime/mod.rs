@@ -12,3 +12,4 @@ pub mod scripts;
 pub mod server;
 pub mod signals;
 pub mod start;
+pub mod tls;

@@ -1,7 +1,7 @@
 //! Signals of the operating system.
 //!
 //! SIGTERM and SIGINT end the process in an orderly way; a second SIGINT ends it at once. SIGHUP does nothing
-//! (a handler that nobody listens to is installed); SIGPIPE is ignored by Rust's start-up code. All others keep
+//! here (a handler that nobody listens to is installed; with TLS, `runtime::tls` listens); SIGPIPE is ignored by Rust's start-up code. All others keep
 //! their default.
 //!
 //! Source: spec 01, section 4.

@@ -19,7 +19,7 @@ use crate::runtime::files::{Disk, strerror};
 use crate::runtime::limits;
 use crate::runtime::log::{self, Destination, Header, Log, Style, Threshold};
 use crate::runtime::save::{Render, Saver, save_and_log};
-use crate::runtime::server::Supervisor;
+use crate::runtime::server::{MOST_HANDSHAKES, Supervisor};
 
 mod crash;
 pub(in crate::runtime) mod daemon;
@@ -100,13 +100,14 @@ fn start(launch: &Launch, log: &mut Option<Log>) -> Result<u8, Fatal> {
     load::merge_sidecar(&config, &mut loaded);
     say_hello(&loaded);
 
-    let verdict = limits::raise(u64::from(loaded.generic.maxclients), links_of(&loaded.state));
+    let verdict = limits::raise(u64::from(loaded.generic.maxclients), connections_of(&loaded));
     verdict.log();
     let maxclients = verdict.maxclients(u64::from(loaded.generic.maxclients));
     if maxclients == 0 {
         return Ok(1);
     }
-    tracing::info!("Running mode=sentinel, port={}.", loaded.generic.port);
+    let (port, tls_port) = (loaded.generic.port, loaded.generic.tls().port);
+    tracing::info!("Running mode=sentinel, port={}.", if port == 0 { tls_port } else { port });
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Fatal::Log(format!("No threads: {}", strerror(&error))))?;
@@ -165,6 +166,12 @@ fn say_hello(loaded: &Loaded) {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+}
+
+/// How many connections there may be beside those of clients.
+fn connections_of(loaded: &Loaded) -> u64 {
+    let handshakes = if loaded.generic.tls().port == 0 { 0 } else { MOST_HANDSHAKES };
+    links_of(&loaded.state).saturating_add(u64::try_from(handshakes).unwrap_or(u64::MAX))
 }
 
 /// How many outgoing connections this state may need: two per data node, one per other sentinel.

@@ -35,6 +35,7 @@ mod manual;
 mod master_lost;
 mod mixed;
 mod quorum;
+mod tls;
 
 /// Three of ours.
 const VIGIA: &[Program] = &[Vigia; 3];

@@ -79,8 +79,11 @@ impl Group {
             shape.failover_timeout,
             password.collect::<String>(),
         );
-        let sentinels: Vec<Sentinel> =
-            shape.sentinels.iter().map(|program| Sentinel::start(*program, &config)).collect();
+        let start = |program: &Program| match &shape.nodes.tls {
+            None => Sentinel::start(*program, &config),
+            Some(secrets) => Sentinel::start_tls(*program, &config, secrets),
+        };
+        let sentinels: Vec<Sentinel> = shape.sentinels.iter().map(start).collect();
         let recorders = sentinels
             .iter()
             .enumerate()

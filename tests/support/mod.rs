@@ -3,6 +3,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test target uses a part of it")]
 
+pub mod certs;
 pub mod events;
 pub mod group;
 pub mod netns;
@@ -11,4 +12,5 @@ pub mod process;
 pub mod redis_server;
 pub mod resp;
 pub mod sentinel;
+pub mod tls;
 pub mod wait;

@@ -4,12 +4,14 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rustix::process::Signal;
 
 use super::ports::free_port;
 use super::process::Process;
 use super::resp::{Value, ask};
+use super::tls::Secrets;
 use super::wait::{PATIENCE, wait_until};
 
 /// Tries to find a port that nobody takes between the check and the bind of the child.
@@ -22,6 +24,8 @@ pub struct NodeOptions {
     pub replica_of: Option<String>,
     /// `requirepass` and `masterauth`.
     pub password: Option<String>,
+    /// It listens and follows with TLS only.
+    pub tls: Option<Arc<Secrets>>,
     /// Further lines of its config file.
     pub extra: Vec<String>,
     /// Address under which the test reaches it; default 127.0.0.1. Other than that, it binds all.
@@ -49,6 +53,9 @@ impl RedisServer {
             let port = free_port();
             let folder = tempfile::Builder::new().prefix("vigia-node-").tempdir().expect("temporary folder");
             fs::write(folder.path().join("redis.conf"), config(&options, port)).expect("config file");
+            if let Some(tls) = &options.tls {
+                tls.speak_at(&format!("{}:{port}", options.host.as_deref().unwrap_or("127.0.0.1")));
+            }
             let process = spawn(&options, &folder, port);
             let mut server = RedisServer { folder, options: options.clone(), process, vanished: false, port };
             if server.wait_ready() {
@@ -162,7 +169,7 @@ fn spawn(options: &NodeOptions, folder: &tempfile::TempDir, port: u16) -> Proces
 
 fn config(options: &NodeOptions, port: u16) -> String {
     let mut lines = vec![
-        format!("port {port}"),
+        options.tls.as_ref().map_or_else(|| format!("port {port}"), |tls| tls.lines_only(port)),
         "save \"\"".to_owned(),
         "appendonly no".to_owned(),
         "repl-diskless-sync yes".to_owned(),

@@ -4,6 +4,11 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use openssl::ssl::{SslContext, SslStream};
+use openssl::x509::X509;
+
+use super::tls;
+
 /// Time limit for connecting and for each read.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -54,23 +59,75 @@ impl Value {
 
 /// One connection.
 pub struct Client {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Stream>,
+}
+
+/// What it is made of.
+enum Stream {
+    Plain(TcpStream),
+    Tls(SslStream<TcpStream>),
+}
+
+impl Stream {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Stream::Plain(stream) => stream,
+            Stream::Tls(stream) => stream.get_ref(),
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Plain(stream) => stream.read(buffer),
+            Stream::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Plain(stream) => stream.write(bytes),
+            Stream::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Stream::Plain(stream) => stream.flush(),
+            Stream::Tls(stream) => stream.flush(),
+        }
+    }
 }
 
 impl Client {
-    /// Connects to `address` (`ip:port`).
+    /// Connects to `address` (`ip:port`), with TLS if that is spoken there.
     pub fn connect(address: &str) -> io::Result<Client> {
-        let address: SocketAddr = address.parse().map_err(io::Error::other)?;
-        let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-        stream.set_read_timeout(Some(TIMEOUT))?;
-        stream.set_write_timeout(Some(TIMEOUT))?;
-        stream.set_nodelay(true)?;
-        Ok(Client { stream: BufReader::new(stream) })
+        match tls::context_for(address) {
+            None => Ok(Client { stream: BufReader::new(Stream::Plain(open(address)?)) }),
+            Some(context) => Client::connect_tls(address, &context),
+        }
+    }
+
+    /// Connects with TLS.
+    pub fn connect_tls(address: &str, context: &SslContext) -> io::Result<Client> {
+        let stream = tls::connect(context, open(address)?)?;
+        Ok(Client { stream: BufReader::new(Stream::Tls(stream)) })
+    }
+
+    /// The certificate that the other side showed.
+    pub fn peer_certificate(&self) -> Option<X509> {
+        match self.stream.get_ref() {
+            Stream::Plain(_) => None,
+            Stream::Tls(stream) => stream.ssl().peer_certificate(),
+        }
     }
 
     /// Changes how long a read may take.
     pub fn set_read_timeout(&mut self, timeout: Duration) -> io::Result<()> {
-        self.stream.get_ref().set_read_timeout(Some(timeout))
+        self.stream.get_ref().socket().set_read_timeout(Some(timeout))
     }
 
     /// Number of bytes that can be read without waiting; waits for the first one.
@@ -156,6 +213,15 @@ impl Client {
     fn many(&mut self, count: i64) -> io::Result<Vec<Value>> {
         (0..count).map(|_| self.read()).collect()
     }
+}
+
+fn open(address: &str) -> io::Result<TcpStream> {
+    let address: SocketAddr = address.parse().map_err(io::Error::other)?;
+    let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// A command as an array of bulk strings.

@@ -10,6 +10,7 @@ use rustix::process::Signal;
 use super::ports::free_port;
 use super::process::Process;
 use super::resp::{Value, ask};
+use super::tls::Secrets;
 use super::wait::{PATIENCE, wait_until};
 
 /// Tries to find a port that nobody takes between the check and the bind of the child.
@@ -56,11 +57,24 @@ pub struct Sentinel {
 impl Sentinel {
     /// Starts a sentinel with `config` (without `port`) on a free port; waits until it answers.
     pub fn start(program: Program, config: &str) -> Sentinel {
+        Sentinel::start_with(program, config, |port| format!("port {port}\n"))
+    }
+
+    /// The same, with TLS only.
+    pub fn start_tls(program: Program, config: &str, secrets: &Secrets) -> Sentinel {
+        Sentinel::start_with(program, config, |port| {
+            secrets.speak_at(&format!("127.0.0.1:{port}"));
+            secrets.lines_only(port)
+        })
+    }
+
+    /// `listen` gives the lines that make it listen on a port.
+    fn start_with(program: Program, config: &str, listen: impl Fn(u16) -> String) -> Sentinel {
         for _ in 0..PORT_TRIES {
             let port = free_port();
             let folder =
                 tempfile::Builder::new().prefix("vigia-sentinel-").tempdir().expect("temporary folder");
-            let text = format!("port {port}\n{config}");
+            let text = listen(port) + config;
             fs::write(folder.path().join("sentinel.conf"), text).expect("config file");
             let process = spawn(program, folder.path(), port);
             let mut sentinel = Sentinel { folder, process, program, port };

@@ -361,6 +361,7 @@ async fn an_engine_that_is_always_late_still_answers_and_stops() {
             Input::Command { ticket, .. } => Output::Answer { ticket: *ticket, answer: Answer::Ok },
             Input::Tick
             | Input::LinkUp { .. }
+            | Input::LinkReached { .. }
             | Input::LinkDown { .. }
             | Input::Reply { .. }
             | Input::Message { .. }

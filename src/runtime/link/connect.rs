@@ -11,6 +11,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::Resolver;
 use crate::engine::{Addr, DownCause};
+use crate::runtime::tls::Tls;
 
 /// After this long without traffic the kernel asks whether the other side is still there. A backstop: the
 /// engine's PINGs notice a silent node much earlier.
@@ -23,6 +24,8 @@ pub struct Options {
     pub source: Option<IpAddr>,
     /// Host names to addresses.
     pub resolver: Arc<Resolver>,
+    /// `tls-replication`: how TLS is spoken; `None` where it is not.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// Whose doing a failed or lost connection is.

@@ -1,24 +1,26 @@
 //! The task of one connection.
 
 use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
 
 use super::LinkEvent;
 use super::connect::{Options, cause_of, not_tried, open};
 use super::outbox::{Batch, Outbox};
+use super::stream::Stream;
 use crate::engine::{Addr, DownCause, LinkId};
 use crate::runtime::files::strerror;
 use crate::wire::outgoing::HELLO_CHANNEL;
 use crate::wire::{OwnedReply, ReplyDecoder};
 
-/// First read of a quiet link: most of what comes is a `+PONG`.
-const SMALL_READ: usize = 512;
-/// Later reads, while a long reply (INFO: some KiB) is coming.
-const LARGE_READ: usize = 16 * 1_024;
+/// Bytes read at once, on the stack: an idle link holds no buffer.
+const READ_AT_ONCE: usize = 16 * 1_024;
 /// Bytes of requests that may wait for the other side beyond what its socket takes: far more than the engine
 /// ever has outstanding, so only a node that takes nothing gets here.
 const MAX_UNSENT: usize = 256 * 1_024;
@@ -32,7 +34,10 @@ pub(super) async fn run(
     events: mpsc::Sender<LinkEvent>,
 ) {
     let cause = match connect(link, &addr, &options, &events).await {
-        Ok(stream) => Conversation::new(link, stream, events.clone()).last(&addr, &outbox).await,
+        Ok(stream) => {
+            let conversation = Conversation::new(link, stream, events.clone());
+            conversation.last(&addr, &options, &outbox).await
+        }
         Err(error) => {
             tracing::trace!(link = link.0, %addr, %error, "no connection");
             if not_tried(&error) {
@@ -50,9 +55,16 @@ async fn connect(
     addr: &Addr,
     options: &Options,
     events: &mpsc::Sender<LinkEvent>,
-) -> io::Result<TcpStream> {
+) -> io::Result<Stream> {
     let stream = open(addr, options).await?;
     let local = stream.local_addr()?.ip().to_canonical();
+    let stream = match &options.tls {
+        None => Stream::Plain(stream),
+        Some(tls) => {
+            let _ = events.send(LinkEvent::Reached { link }).await;
+            Stream::shake_hands(stream, addr, tls).await?
+        }
+    };
     let _ = events.send(LinkEvent::Up { link, local }).await;
     Ok(stream)
 }
@@ -84,7 +96,7 @@ impl Ended {
 /// One established connection.
 struct Conversation {
     link: LinkId,
-    stream: TcpStream,
+    stream: Stream,
     events: mpsc::Sender<LinkEvent>,
     decoder: ReplyDecoder,
     /// Received, not decoded.
@@ -98,7 +110,7 @@ struct Conversation {
 }
 
 impl Conversation {
-    fn new(link: LinkId, stream: TcpStream, events: mpsc::Sender<LinkEvent>) -> Self {
+    fn new(link: LinkId, stream: Stream, events: mpsc::Sender<LinkEvent>) -> Self {
         Self {
             link,
             stream,
@@ -112,7 +124,7 @@ impl Conversation {
     }
 
     /// Lasts as long as the connection.
-    async fn last(mut self, addr: &Addr, outbox: &Outbox) -> DownCause {
+    async fn last(mut self, addr: &Addr, options: &Options, outbox: &Outbox) -> DownCause {
         let ended = loop {
             if let Err(ended) = self.step(outbox).await {
                 break ended;
@@ -124,21 +136,23 @@ impl Conversation {
                 tracing::trace!(link = self.link.0, %addr, why = %ended, "link lost");
             }
         }
+        if let Ended::Io(error) = &ended
+            && let Some(failure) = self.stream.failure(error)
+            && let Some(tls) = &options.tls
+        {
+            tls.complain(addr, &failure);
+        }
         ended.cause()
     }
 
     /// Waits for the next thing to do, and does it. Reading goes on while the other side takes nothing.
     async fn step(&mut self, outbox: &Outbox) -> Result<(), Ended> {
         tokio::select! {
-            ready = self.stream.readable() => {
-                ready?;
-                self.read().await
+            read = std::future::poll_fn(|cx| self.poll_stream(cx)) => {
+                read?;
+                self.decode().await
             }
             batch = outbox.take() => self.accept(batch),
-            ready = self.stream.writable(), if !self.unsent.is_empty() => {
-                ready?;
-                self.write()
-            }
         }
     }
 
@@ -153,31 +167,39 @@ impl Conversation {
         } else {
             self.unsent.extend_from_slice(&batch.bytes);
         }
-        self.write()
-    }
-
-    fn write(&mut self) -> Result<(), Ended> {
-        while !self.unsent.is_empty() {
-            match self.stream.try_write(&self.unsent) {
-                Ok(sent) => self.unsent.advance(sent),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                // The other side is gone. What it said before is still to be read, and then its end.
-                Err(error) if is_gone(&error) => self.unsent.clear(),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        self.unsent = BytesMut::new();
         Ok(())
     }
 
-    async fn read(&mut self) -> Result<(), Ended> {
-        self.received.reserve(if self.received.is_empty() { SMALL_READ } else { LARGE_READ });
-        match self.stream.try_read_buf(&mut self.received) {
-            Ok(0) => return Err(Ended::Eof),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(error) => return Err(error.into()),
+    /// Writes what waits, as far as it is taken; ready when something was read.
+    fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+        self.poll_write(cx)?;
+        let mut space = [const { MaybeUninit::<u8>::uninit() }; READ_AT_ONCE];
+        let mut buffer = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+        if buffer.filled().is_empty() {
+            return Poll::Ready(Err(Ended::Eof));
         }
+        self.received.extend_from_slice(buffer.filled());
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
+        while !self.unsent.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, &self.unsent) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(sent)) => self.unsent.advance(sent),
+                // The other side is gone. What it said before is still to be read, and then its end.
+                Poll::Ready(Err(error)) if is_gone(&error) => self.unsent.clear(),
+                Poll::Ready(Err(error)) => return Err(error.into()),
+            }
+        }
+        if self.unsent.capacity() > 0 {
+            self.unsent = BytesMut::new();
+        }
+        Ok(())
+    }
+
+    async fn decode(&mut self) -> Result<(), Ended> {
         loop {
             let next = self.decoder.next(&mut self.received);
             let Some(reply) = next.map_err(|error| Ended::Garbage(error.to_string()))? else { break };

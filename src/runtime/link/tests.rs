@@ -52,6 +52,7 @@ impl World {
         assert!(self.links.accepts(&event));
         match event {
             LinkEvent::Up { local, .. } => format!("up {local}"),
+            LinkEvent::Reached { .. } => "reached".to_owned(),
             LinkEvent::Failed { why, .. } => format!("failed {why}"),
             LinkEvent::Down { cause, .. } => format!("down {cause:?}"),
             LinkEvent::Reply { reply, .. } => {

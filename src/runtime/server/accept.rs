@@ -9,27 +9,42 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::Shared;
 use super::clients::Client;
 use super::conn::Conn;
+use super::handshake;
+use super::listen::{Kind, Listener};
 use super::output::Outbox;
+use crate::runtime::tls::Tls;
 
 /// Pause after a failure to accept: without descriptors, trying again at once would only burn the
 /// processor that is needed to end other connections.
 pub(super) const BACKOFF: Duration = Duration::from_millis(100);
+
+/// How long a client that is turned away may take to hear why.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
 
 const DENIED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' option. 4) Setup a an authentication password for the default user. NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside.\r\n";
 
 /// Accepts clients for ever.
-pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>, alive: mpsc::Sender<()>) {
+pub(super) async fn run(listener: Listener, shared: Arc<Shared>, alive: mpsc::Sender<()>) {
+    let tls = match listener.kind {
+        Kind::Tcp => None,
+        Kind::Tls => shared.settings.tls.clone(),
+    };
     loop {
-        match listener.accept().await {
-            Ok((stream, addr)) => admit(stream, addr, &shared, &alive),
+        match listener.socket.accept().await {
+            Ok((stream, addr)) => match &tls {
+                None => admit(stream, addr, &shared, &alive),
+                Some(tls) => admit_tls(stream, addr, tls, &shared, &alive),
+            },
             Err(error) if is_the_clients(error.kind()) => {}
             Err(error) => {
                 shared.stats.accept_failures.add(1);
@@ -49,28 +64,59 @@ pub(super) fn is_the_clients(kind: ErrorKind) -> bool {
 }
 
 fn admit(stream: TcpStream, addr: SocketAddr, shared: &Arc<Shared>, alive: &mpsc::Sender<()>) {
-    if !shared.clients.reserve(shared.settings.maxclients) {
-        shared.stats.rejected.add(1);
-        return refuse(stream, TOO_MANY);
-    }
-    let place = Place(Arc::clone(shared));
-    if is_denied(shared, addr.ip()) {
-        shared.stats.rejected.add(1);
-        return refuse(stream, DENIED);
-    }
+    let place = match Place::take(shared, addr.ip()) {
+        Ok(place) => place,
+        Err(text) => return refuse(stream, text),
+    };
     // Not even an address: the client has gone already.
     let Ok(local) = stream.local_addr() else { return };
     shared.stats.connections.add(1);
     tune(&stream, shared.settings.tcp_keepalive_secs);
-    let outbox = Arc::new(Outbox::new(shared.settings.limits));
-    let client = Client::new(shared.clients.next_id(), addr, local, stream.as_raw_fd(), outbox);
-    let conn = Conn::new(Arc::clone(shared), client);
+    let conn = conn(shared, addr, local, stream.as_raw_fd());
     let alive = alive.clone();
     tokio::spawn(async move {
         conn.run(stream).await;
         drop(place);
         drop(alive);
     });
+}
+
+/// Beyond `maxclients` no handshake is begun, as in stock, and the client learns no reason.
+fn admit_tls(
+    stream: TcpStream,
+    addr: SocketAddr,
+    tls: &Arc<Tls>,
+    shared: &Arc<Shared>,
+    alive: &mpsc::Sender<()>,
+) {
+    if !shared.clients.has_room(shared.settings.maxclients) {
+        return shared.stats.rejected.add(1);
+    }
+    let Ok(local) = stream.local_addr() else { return };
+    shared.stats.connections.add(1);
+    tune(&stream, shared.settings.tcp_keepalive_secs);
+    let (tls, shared, alive) = (Arc::clone(tls), Arc::clone(shared), alive.clone());
+    tokio::spawn(async move {
+        let fd = stream.as_raw_fd();
+        if let Some(mut stream) = handshake::accept(stream, (addr, local), &tls, &shared).await {
+            match Place::take(&shared, addr.ip()) {
+                Ok(place) => {
+                    conn(&shared, addr, local, fd).run(&mut stream).await;
+                    drop(place);
+                }
+                // A client that can't take the text soon gets none.
+                Err(text) => drop(timeout(PATIENCE, stream.write_all(text)).await),
+            }
+            handshake::farewell(stream).await;
+        }
+        drop(alive);
+    });
+}
+
+fn conn(shared: &Arc<Shared>, addr: SocketAddr, local: SocketAddr, fd: i32) -> Conn {
+    let outbox = Arc::new(Outbox::new(shared.settings.limits));
+    let client = Client::new(shared.clients.next_id(), addr, local, fd, outbox);
+    Conn::new(Arc::clone(shared), client)
 }
 
 /// Whether protected mode turns the client away: it is on, no password is set, and the client comes
@@ -83,6 +129,22 @@ fn is_denied(shared: &Shared, ip: IpAddr) -> bool {
 
 /// One place of `maxclients`.
 pub(super) struct Place(pub(super) Arc<Shared>);
+
+impl Place {
+    /// Takes one, or says with which words the client is turned away.
+    fn take(shared: &Arc<Shared>, ip: IpAddr) -> Result<Self, &'static [u8]> {
+        if !shared.clients.reserve(shared.settings.maxclients) {
+            shared.stats.rejected.add(1);
+            return Err(TOO_MANY);
+        }
+        let place = Self(Arc::clone(shared));
+        if is_denied(shared, ip) {
+            shared.stats.rejected.add(1);
+            return Err(DENIED);
+        }
+        Ok(place)
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {

@@ -71,6 +71,11 @@ impl Clients {
             .is_ok()
     }
 
+    /// Whether one of `most` places is free now.
+    pub(super) fn has_room(&self, most: usize) -> bool {
+        self.open.load(Ordering::Relaxed) < most
+    }
+
     pub(super) fn release(&self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
     }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Shared;
-use super::settings::{Product, REPORTED_VERSION};
+use super::listen::Kind;
+use super::settings::{Product, REPORTED_VERSION, Settings};
 use crate::engine::MasterView;
 
 /// Appends a section.
@@ -65,7 +66,7 @@ fn server(shared: &Shared, out: &mut String) {
         "process_id" = std::process::id();
         "process_supervised" = settings.supervisor.as_str();
         "run_id" = shared.run_id;
-        "tcp_port" = settings.port;
+        "tcp_port" = settings.shown_port();
         "server_time_usec" = wall.as_micros();
         "uptime_in_seconds" = uptime;
         "uptime_in_days" = uptime / 86_400;
@@ -79,9 +80,15 @@ fn server(shared: &Shared, out: &mut String) {
     if settings.product == Product::Valkey {
         lines! { out, "availability_zone" = ""; }
     }
-    if settings.port != 0 {
-        let binds: String = settings.bind.iter().map(|host| format!(",bind={host}")).collect();
-        let _ = write!(out, "listener0:name=tcp{binds},port={}\r\n", settings.port);
+    listeners(settings, out);
+}
+
+/// One line each, numbered without gaps. Source: spec 08, section 1.
+fn listeners(settings: &Settings, out: &mut String) {
+    let all = [(Kind::Tcp, settings.port), (Kind::Tls, settings.tls_port)];
+    let binds: String = settings.bind.iter().map(|host| format!(",bind={host}")).collect();
+    for (number, (kind, port)) in all.into_iter().filter(|(_, port)| *port != 0).enumerate() {
+        let _ = write!(out, "listener{number}:name={}{binds},port={port}\r\n", kind.as_str());
     }
 }
 

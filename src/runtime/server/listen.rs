@@ -10,42 +10,87 @@ use tokio::net::TcpListener;
 
 use super::settings::Settings;
 
-/// A listening socket that could not be made. `Display` is stock's log line.
+/// What is spoken on a listening socket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// RESP on `port`.
+    Tcp,
+    /// RESP within TLS on `tls-port`.
+    Tls,
+}
+
+impl Kind {
+    /// Its name in `INFO` and in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+        }
+    }
+}
+
+/// A socket that clients come to.
+#[derive(Debug)]
+pub struct Listener {
+    pub(super) socket: TcpListener,
+    pub(super) kind: Kind,
+}
+
+/// A listening socket that could not be made. `Display` is stock's two log lines.
 #[derive(Debug, thiserror::Error)]
-#[error("Warning: Could not create server TCP listening socket {host}:{port}: {step}{}", plain(.source))]
+#[error(
+    "Warning: Could not create server TCP listening socket {host}:{port}: {step}{}\n\
+     Failed listening on port {port} ({}), aborting.",
+    plain(.source),
+    .kind.as_str()
+)]
 pub struct BindError {
     host: String,
     port: u16,
+    kind: Kind,
     step: &'static str,
     source: io::Error,
 }
 
-/// Opens the listening sockets, in the order of `bind`; none for port 0.
+/// Opens the listening sockets: for `port`, then for `tls-port`, each in the order of `bind`; none for port 0.
 ///
 /// Must be called inside a tokio runtime. An address with a `-` in front is left out when the host
 /// does not have it (or has no IPv6 at all).
 ///
 /// # Errors
 /// [`BindError`] for the first address that is needed and can't be had.
-pub fn bind(settings: &Settings) -> Result<Vec<TcpListener>, BindError> {
+pub fn bind(settings: &Settings) -> Result<Vec<Listener>, BindError> {
     let mut listeners = Vec::new();
-    if settings.port == 0 {
-        return Ok(listeners);
+    for (kind, port) in [(Kind::Tcp, settings.port), (Kind::Tls, settings.tls_port)] {
+        if port != 0 {
+            bind_port(settings, kind, port, &mut listeners)?;
+        }
     }
+    Ok(listeners)
+}
+
+fn bind_port(
+    settings: &Settings,
+    kind: Kind,
+    port: u16,
+    listeners: &mut Vec<Listener>,
+) -> Result<(), BindError> {
     for entry in &settings.bind {
         let (optional, host) = match entry.strip_prefix('-') {
             Some(host) => (true, host),
             None => (false, entry.as_str()),
         };
-        match listen(host, settings) {
-            Ok(listener) => listeners.push(listener),
+        let at = |(step, source)| BindError { host: host.to_owned(), port, kind, step, source };
+        match listen(host, port, settings.tcp_backlog).map_err(at) {
+            Ok(socket) => listeners.push(Listener { socket, kind }),
             Err(error) if optional && error.is_absence() => {
-                tracing::warn!("{error}");
+                // Only this address is given up.
+                tracing::warn!("{}", error.to_string().lines().next().unwrap_or_default());
             }
             Err(error) => return Err(error),
         }
     }
-    Ok(listeners)
+    Ok(())
 }
 
 impl BindError {
@@ -65,9 +110,12 @@ impl BindError {
     }
 }
 
-fn listen(host: &str, settings: &Settings) -> Result<TcpListener, BindError> {
-    let at = |step| move |source| BindError { host: host.to_owned(), port: settings.port, step, source };
-    let addr = SocketAddr::new(resolve(host).map_err(at(""))?, settings.port);
+/// The step that failed, and why.
+type Failed = (&'static str, io::Error);
+
+fn listen(host: &str, port: u16, backlog: u32) -> Result<TcpListener, Failed> {
+    let at = |step| move |source| (step, source);
+    let addr = SocketAddr::new(resolve(host).map_err(at(""))?, port);
     let socket =
         Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP)).map_err(at("socket: "))?;
     if addr.is_ipv6() {
@@ -76,7 +124,7 @@ fn listen(host: &str, settings: &Settings) -> Result<TcpListener, BindError> {
     socket.set_reuse_address(true).map_err(at("setsockopt: "))?;
     socket.set_nonblocking(true).map_err(at("fcntl: "))?;
     socket.bind(&addr.into()).map_err(at("bind: "))?;
-    let backlog = i32::try_from(settings.tcp_backlog).unwrap_or(i32::MAX);
+    let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
     socket.listen(backlog).map_err(at("listen: "))?;
     TcpListener::from_std(socket.into()).map_err(at("register: "))
 }
@@ -126,17 +174,19 @@ mod tests {
         assert_eq!(
             error.to_string(),
             format!(
-                "Warning: Could not create server TCP listening socket 127.0.0.1:{port}: bind: Address already in use"
+                "Warning: Could not create server TCP listening socket 127.0.0.1:{port}: bind: Address already in use\n\
+                 Failed listening on port {port} (tcp), aborting."
             )
         );
-        let error = bind(&settings(port, &["*"])).unwrap_err();
-        assert!(error.to_string().contains(&format!("socket *:{port}: bind: ")), "{error}");
+        let error = bind(&Settings { tls_port: port, ..settings(0, &["*"]) }).unwrap_err().to_string();
+        assert!(error.contains(&format!("socket *:{port}: bind: ")), "{error}");
+        assert!(error.ends_with(&format!("Failed listening on port {port} (tls), aborting.")), "{error}");
     }
 
     #[tokio::test]
     async fn an_absent_address_is_an_error_unless_marked() {
         let error = bind(&settings(26_379, &["198.51.100.77"])).unwrap_err();
-        assert!(error.to_string().ends_with("bind: Cannot assign requested address"), "{error}");
+        assert!(error.to_string().contains("bind: Cannot assign requested address\n"), "{error}");
         assert_eq!(bind(&settings(26_379, &["-198.51.100.77"])).unwrap().len(), 0);
     }
 

@@ -7,6 +7,7 @@
 //! | What may grow | Bound |
 //! |---|---|
 //! | connections | `maxclients` |
+//! | TLS handshakes under way | 256, then the oldest gives way; 10 s each |
 //! | one request | `client-query-buffer-limit`, `proto-max-bulk-len`; 10 words of 16 KiB before AUTH |
 //! | unread replies of a client | 1 MiB and one reply: then its requests are not read |
 //! | unread messages of a subscriber | 32 MiB, or 8 MiB for 60 s: then it is disconnected |
@@ -23,6 +24,7 @@ mod client_command;
 mod clients;
 mod conn;
 mod execute;
+mod handshake;
 mod info;
 mod listen;
 mod output;
@@ -42,11 +44,11 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-pub use listen::{BindError, bind};
+pub use handshake::MOST as MOST_HANDSHAKES;
+pub use listen::{BindError, Kind, Listener, bind};
 pub use pubsub::Hub;
 pub use renames::Renames;
 pub use settings::{Figures, Limits, Names, Product, REPORTED_VERSION, Settings, Supervisor};
@@ -54,6 +56,7 @@ pub use unix::{File as SocketFile, UnixSocket, bind_unix};
 
 use super::handle::EngineHandle;
 use clients::Clients;
+use handshake::Handshakes;
 use pause::Pause;
 use stats::{Denials, Stats};
 
@@ -63,6 +66,7 @@ struct Shared {
     handle: EngineHandle,
     hub: Hub,
     clients: Clients,
+    handshakes: Handshakes,
     stats: Stats,
     /// What was denied to clients.
     denied: Denials,
@@ -84,7 +88,7 @@ impl fmt::Debug for Shared {
 /// `on_shutdown_command` is called, on a connection's task, for each `SHUTDOWN` command; the client
 /// gets no reply.
 pub async fn serve(
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     unix: Option<UnixSocket>,
     settings: Settings,
     handle: EngineHandle,
@@ -106,6 +110,7 @@ pub async fn serve(
     // An error means that nobody can ask for the shutdown any more.
     let _ = shutdown.wait_for(|end| *end).await;
     accepting.shutdown().await;
+    shared.handshakes.end_all();
     shared.clients.kill_all();
     while all_gone.recv().await.is_some() {}
 }
@@ -122,6 +127,7 @@ impl Shared {
             handle,
             hub,
             clients: Clients::default(),
+            handshakes: Handshakes::default(),
             stats: Stats::new(),
             denied: Denials::default(),
             pause: Pause::default(),

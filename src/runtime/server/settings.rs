@@ -9,6 +9,7 @@ use super::renames::Renames;
 use crate::engine::settings::defaults;
 use crate::engine::{self, RunId, Time};
 use crate::runtime::acl::Acl;
+use crate::runtime::tls::Tls;
 use crate::wire::Limits as RequestLimits;
 
 /// Version that `HELLO` and `INFO` report: the newest one that Redis and Valkey agree on, as
@@ -20,6 +21,10 @@ pub const REPORTED_VERSION: &str = "7.2.4";
 pub struct Settings {
     /// `port`, default 26379; 0 listens nowhere.
     pub port: u16,
+    /// `tls-port`, default 0: listens nowhere; otherwise `tls` must be there.
+    pub tls_port: u16,
+    /// How TLS is spoken.
+    pub tls: Option<Arc<Tls>>,
     /// `bind`, default `*` and `-::*`; a `-` in front means "ignore if not available".
     pub bind: Vec<String>,
     /// `protected-mode`, default no.
@@ -62,10 +67,17 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The port that is shown where there is room for one: `port`, or `tls-port` where that is 0.
+    pub fn shown_port(&self) -> u16 {
+        if self.port == 0 { self.tls_port } else { self.port }
+    }
+
     /// The defaults for a sentinel with this identity.
     pub fn new(my_id: RunId) -> Self {
         Self {
             port: defaults::PORT,
+            tls_port: 0,
+            tls: None,
             bind: vec!["*".to_owned(), "-::*".to_owned()],
             protected_mode: false,
             maxclients: 10_000,

@@ -65,6 +65,10 @@ pub(super) struct Stats {
     pub(super) accept_failures: Counter,
     /// For log lines about failures to accept.
     pub(super) log_accept: Rarely,
+    /// TLS handshakes that failed.
+    pub(super) handshake_failures: Counter,
+    /// For log lines about them.
+    pub(super) log_handshake: Rarely,
     /// For log lines about clients that are closed for what they did.
     pub(super) log_closed: Rarely,
     recent: Mutex<Recent>,
@@ -114,6 +118,8 @@ impl Stats {
             too_much: Counter::default(),
             accept_failures: Counter::default(),
             log_accept: Rarely::default(),
+            handshake_failures: Counter::default(),
+            log_handshake: Rarely::default(),
             log_closed: Rarely::default(),
             recent: Mutex::new(Recent { older: zero, newer: zero }),
         }

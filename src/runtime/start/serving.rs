@@ -22,6 +22,7 @@ use crate::runtime::save::{self, Saver, Writer};
 use crate::runtime::scripts::{ScriptEvent, Scripts};
 use crate::runtime::server::{self, Hub, Renames, Settings, UnixSocket};
 use crate::runtime::signals::{Signals, Wish};
+use crate::runtime::tls::{self, Tls};
 
 /// How long the end waits for a save in flight, and for clients to go.
 const END_PATIENCE: Duration = Duration::from_secs(1);
@@ -51,10 +52,10 @@ pub(super) async fn serve(
     let mut signals =
         Signals::take().map_err(|error| Fatal::Log(format!("No signals: {}", strerror(&error))))?;
     let acl = Arc::new(acl::from_config(&loaded.generic).map_err(Fatal::Log)?);
-    let mut settings = server_settings(&loaded.generic, maxclients, Arc::clone(&acl));
-    let listeners = server::bind(&settings).map_err(|error| {
-        Fatal::Log(format!("{error}\nFailed listening on port {} (tcp), aborting.", settings.port))
-    })?;
+    let tls = load_tls(&loaded.generic)?;
+    let settings = server_settings(&loaded.generic, maxclients, Arc::clone(&acl));
+    let mut settings = Settings { tls: tls.clone(), ..settings };
+    let listeners = server::bind(&settings).map_err(|error| Fatal::Log(error.to_string()))?;
     let unix = server::bind_unix(&settings)
         .map_err(|reason| Fatal::Log(format!("Failed opening Unix socket: {reason}")))?;
     if listeners.is_empty() && unix.is_none() {
@@ -73,7 +74,7 @@ pub(super) async fn serve(
     let (script_sender, scripts) = mpsc::channel(SCRIPT_EVENTS);
     let figures = Arc::clone(&settings.figures);
     let outside = Outside { hub: hub.clone(), figures, scripts: Scripts::new(script_sender), logging };
-    let mut engine = start_engine(&loaded, saver, outside, scripts)?;
+    let mut engine = start_engine(&loaded, tls, saver, outside, scripts)?;
     let (stop_server, server_stopped) = watch::channel(false);
     let (asked_to_stop, mut stop_asked) = mpsc::channel(STOP_QUEUE);
     let on_shutdown = move || {
@@ -116,6 +117,7 @@ struct Running {
 
 fn start_engine(
     loaded: &Loaded,
+    tls: Option<Arc<Tls>>,
     saver: Saver<Disk, Formats>,
     outside: Outside,
     scripts: mpsc::Receiver<ScriptEvent>,
@@ -126,7 +128,11 @@ fn start_engine(
     let (stop, stopped) = oneshot::channel();
     let writer = save::spawn(saver, saved_sender)
         .map_err(|error| Fatal::Log(format!("No thread for saving: {}", strerror(&error))))?;
-    let options = Options { source: source_addr(&loaded.generic), resolver: Arc::new(Resolver::default()) };
+    let options = Options {
+        source: source_addr(&loaded.generic),
+        resolver: Arc::new(Resolver::default()),
+        tls: tls.filter(|tls| tls.config().replication),
+    };
     let mut seed = [0_u8; 8];
     random(&mut seed)?;
 
@@ -177,6 +183,26 @@ async fn insist(signals: &mut Signals, log: Option<&Log>) -> u8 {
     }
 }
 
+/// The certificates, which are watched from now on; `None` where nothing uses TLS.
+fn load_tls(generic: &Generic) -> Result<Option<Arc<Tls>>, Fatal> {
+    let config = generic.tls();
+    if !config.is_on() {
+        return Ok(None);
+    }
+    if config.replication && !config.check_hostnames {
+        tracing::info!(
+            "TLS: nodes and sentinels must show certificates of a CA that is configured here, for whatever host (as \
+             in redis-sentinel). With 'vigia.tls-check-hostnames yes' they must name the host as well."
+        );
+    }
+    let tls = Tls::new(config).map_err(|error| {
+        Fatal::Log(format!("{error}\nFailed to configure TLS. Check logs for more info."))
+    })?;
+    let tls = Arc::new(tls);
+    tokio::spawn(tls::watch(Arc::clone(&tls)));
+    Ok(Some(tls))
+}
+
 fn source_addr(generic: &Generic) -> Option<std::net::IpAddr> {
     let text = generic.bind_source_addr.as_deref().filter(|text| !text.is_empty())?;
     let parsed = text.parse();
@@ -190,6 +216,7 @@ fn server_settings(generic: &Generic, maxclients: u64, acl: Arc<Acl>) -> Setting
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let mut settings = Settings::new(RunId::from(""));
     settings.port = generic.port;
+    settings.tls_port = generic.tls().port;
     settings.bind.clone_from(&generic.bind);
     settings.protected_mode = generic.protected_mode;
     settings.maxclients = size(maxclients);

@@ -55,8 +55,15 @@ impl Server {
             count.fetch_add(1, Ordering::SeqCst);
         };
         let handle = EngineHandle::new(ask, views);
-        let serving =
-            tokio::spawn(serve(vec![listener], None, settings, handle, hub.clone(), stopped, on_shutdown));
+        let serving = tokio::spawn(serve(
+            vec![Listener { socket: listener, kind: Kind::Tcp }],
+            None,
+            settings,
+            handle,
+            hub.clone(),
+            stopped,
+            on_shutdown,
+        ));
         Self { addr, hub, asked, shutdowns, stop, serving }
     }
 
