@@ -29,10 +29,12 @@ macro_rules! for_each_program {
 mod admin;
 mod durability;
 mod events;
+mod logs;
 mod protocol;
 mod pubsub;
 mod replies;
 mod scripts;
+mod sockets;
 mod startup;
 mod supervised;
 mod tilt;
