@@ -19,6 +19,8 @@ const MAX_FILES: u32 = 20_000;
 const MAX_BYTES: usize = 64 << 20;
 /// Most errors that are reported at once.
 const MAX_ERRORS: usize = 100;
+/// An `include` that only this program reads; see [`Generic::copied_includes`].
+pub(super) const OUR_INCLUDE: &str = "vigia.include";
 /// First part of the directives that only this program has.
 const OURS: &str = "vigia.";
 /// Commands of this server that a generic `rename-command` may name.
@@ -141,7 +143,7 @@ impl Reader<'_> {
                 self.passes[pass].push(line);
                 Ok(())
             }
-            ("include", [pattern]) => self.include(&line, &pattern.clone(), depth),
+            ("include" | OUR_INCLUDE, [pattern]) => self.include(&line, &pattern.clone(), depth),
             ("user", [name, rules @ ..]) => self.user(name, rules).map_err(|why| line.error(why)),
             ("rename-command", [old, new]) => self.rename(old, new).map_err(|why| line.error(why)),
             ("loadmodule", [module, ..]) => {
@@ -156,12 +158,18 @@ impl Reader<'_> {
         if depth >= MAX_DEPTH {
             return Err(line.error(format!("include nested more than {MAX_DEPTH} levels deep")));
         }
+        let (monitored, renamed) = (self.passes[1].len(), self.generic.renamed_commands.len());
         for (_, text) in self.sources.read(pattern).map_err(ConfigError::Other)? {
             self.files += 1;
             if self.files > MAX_FILES {
                 return Err(line.error(format!("more than {MAX_FILES} included files")));
             }
             self.text(&text, depth + 1);
+        }
+        // A rewrite copies everything but renamed commands.
+        let is_copied = self.passes[1].len() > monitored && self.generic.renamed_commands.len() == renamed;
+        if depth == 0 && is_copied {
+            self.generic.copied_includes.push(pattern.to_owned());
         }
         Ok(())
     }

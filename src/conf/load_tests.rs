@@ -215,6 +215,8 @@ fn includes_are_read_in_place_and_end() {
     let mut files = Files(vec![
         ("a.conf", "port 7\nsentinel monitor m 127.0.0.1 1 1\nsentinel known-replica m 127.0.0.1 2"),
         ("loop.conf", "\ninclude loop.conf\n"),
+        ("port.conf", "port 7"),
+        ("renames.conf", "rename-command info i\nsentinel monitor m 127.0.0.1 1 1"),
     ]);
     let mut load_text =
         |text: &str| load_first(&LoadInput { text: text.as_bytes(), ..LoadInput::default() }, &mut files);
@@ -222,6 +224,12 @@ fn includes_are_read_in_place_and_end() {
     let missing = "Fatal error, can't open config file 'x': No such file or directory";
     assert_eq!(load_text("include x").unwrap_err(), ConfigError::Other(missing.into()));
     assert!(load_text("include loop.conf").unwrap_err().reason().contains("nested"));
+
+    // With what is copied from them, stock must not read them again.
+    let mut copied = |text: &str| load_text(text).unwrap().generic.copied_includes;
+    assert_eq!(copied("include a.conf"), ["a.conf"]);
+    assert_eq!(copied("vigia.include a.conf"), ["a.conf"]);
+    assert_eq!(copied("include none/*\ninclude port.conf\ninclude renames.conf"), [""; 0]);
 
     // What a rewrite appended to the file itself wins over the included copy.
     let copy = "include a.conf\nsentinel monitor m 127.0.0.1 9 2\nsentinel known-replica m 127.0.0.1 2\n";
