@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, Command};
 
 use crate::demo;
+use crate::product::{Product, VIGIA_VERSION};
 use crate::runtime::start::Launch;
 
 /// Name of the subcommand that shows a group at work.
@@ -20,8 +21,8 @@ const DEMO: &str = "demo";
 /// What the command line asks for.
 #[derive(Debug)]
 pub enum Invocation {
-    /// Print the version, exit 0.
-    Version,
+    /// Print the version of this product, exit 0.
+    Version(Product),
     /// Print this on standard error, exit 1, as stock does.
     Usage(String),
     /// Run a sentinel.
@@ -30,10 +31,14 @@ pub enum Invocation {
     Demo(demo::Options),
 }
 
-/// The line that `--version` prints.
-pub fn version() -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    format!("Vigia server v={version} sha=00000000:0 malloc=libc bits=64 build=0")
+/// The line that `--version` prints. Differs: under another name it ends with our own version.
+pub fn version(product: Product) -> String {
+    let (title, version) = (product.title(), product.version());
+    let line = format!("{title} server v={version} sha=00000000:0 malloc=libc bits=64 build=0");
+    match product {
+        Product::Vigia => line,
+        Product::Redis | Product::Valkey => format!("{line} vigia={VIGIA_VERSION}"),
+    }
 }
 
 /// Reads a command line, the program's name included.
@@ -43,8 +48,9 @@ pub fn version() -> String {
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
     let args: Vec<OsString> = args.into_iter().collect();
     let first = args.get(1).map(OsString::as_os_str).unwrap_or_default();
+    let product = args.first().map(|program| Product::started_as(program)).unwrap_or_default();
     if first == "-v" || first == "--version" {
-        return Ok(Invocation::Version);
+        return Ok(Invocation::Version(product));
     }
     if first == "-h" || first == "--help" {
         return Ok(Invocation::Usage(command().render_help().to_string()));
@@ -56,7 +62,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, cla
         }
         return Ok(Invocation::Usage(command().render_help().to_string()));
     }
-    Ok(Invocation::Sentinel(launch(&args)))
+    Ok(Invocation::Sentinel(Launch { product, ..launch(&args) }))
 }
 
 fn command() -> Command {
@@ -96,7 +102,8 @@ fn launch(args: &[OsString]) -> Launch {
         (stdin, words) = (true, rest);
     }
     let options = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    Launch { config, options, stdin, words: args.to_vec() }
+    let program = args.first().map(PathBuf::from).unwrap_or_default();
+    Launch { config, options, stdin, program, words: args.to_vec(), ..Launch::default() }
 }
 
 #[cfg(test)]
@@ -107,7 +114,7 @@ mod tests {
         let args = std::iter::once("vigia").chain(words.iter().copied()).map(OsString::from);
         match parse(args).unwrap() {
             Invocation::Sentinel(launch) => launch,
-            other @ (Invocation::Version | Invocation::Usage(_) | Invocation::Demo(_)) => {
+            other @ (Invocation::Version(_) | Invocation::Usage(_) | Invocation::Demo(_)) => {
                 panic!("{other:?}")
             }
         }
@@ -145,10 +152,29 @@ mod tests {
     fn version_and_help_count_as_the_first_word_only() {
         let parse = |word: &str| parse(["vigia".into(), word.into()]).unwrap();
         assert!(
-            matches!(parse("-v"), Invocation::Version) && matches!(parse("--version"), Invocation::Version)
+            matches!(parse("-v"), Invocation::Version(_))
+                && matches!(parse("--version"), Invocation::Version(_))
         );
         assert!(matches!(parse("-h"), Invocation::Usage(text) if text.contains("vigia CONF")));
         assert!(matches!(parse("--help"), Invocation::Usage(_)));
-        assert!(version().starts_with("Vigia server v="));
+    }
+
+    #[test]
+    fn the_name_of_the_program_decides_what_it_presents_itself_as() {
+        for (program, product, start) in [
+            ("vigia", Product::Vigia, "Vigia server v="),
+            (
+                "/usr/bin/redis-sentinel",
+                Product::Redis,
+                "Redis server v=7.2.4 sha=00000000:0 malloc=libc bits=64 build=0 vigia=",
+            ),
+            ("./valkey-sentinel", Product::Valkey, "Valkey server v=8.0.1 "),
+        ] {
+            let parsed = parse([program, "-v"].map(OsString::from)).unwrap();
+            assert!(matches!(parsed, Invocation::Version(found) if found == product), "{program}");
+            let parsed = parse([program, "s.conf"].map(OsString::from)).unwrap();
+            assert!(matches!(parsed, Invocation::Sentinel(launch) if launch.product == product), "{program}");
+            assert!(version(product).starts_with(start), "{}", version(product));
+        }
     }
 }

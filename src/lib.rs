@@ -78,6 +78,14 @@
 //! on monitoring and serving, adopts what its peers have made durable, shows its last durable vote, and
 //! neither votes nor leads until a later write succeeds.
 //!
+//! # Host names
+//!
+//! Instances keep the address that was configured or announced, be it an IP or a name. `engine::names` holds what
+//! names stand for, as far as the resolver told; `engine::resolve` asks for lookups ([`engine::Output::Resolve`],
+//! answered by [`engine::Input::Resolved`]), compares addresses by that table, and shows them by name or by IP. What
+//! speaks of a name that was never looked up (a hello, a question, INFO) waits a moment for the first answer. While a
+//! command connection stands, the IP that it goes to stays in force: that is where the process is.
+//!
 //! # Every timer of the engine
 //!
 //! [`engine::Wake`] names them; any other wait is a bug.
@@ -104,6 +112,9 @@
 //! | `Failover`: choice | 20 ms | fresh INFO and the entries of stock peers, where they come |
 //! | `Failover`: promotion | look every 5 ms, until the term of min(10 s, failover-timeout) ends | verified as soon as it is true; S9 |
 //! | `Reconf` | look every 50 ms for 2 s, then every 500 ms; 10 s per replica; failover-timeout in all | replicas are repointed in the background |
+//! | `Names` | 10 s after the last lookup of a name, 10 ms more for each name | a name may move while nobody reconnects |
+//! | `Names`: patience | 500 ms for a hello, a question or INFO with a new name, and for `+monitor`; 5 s for `MONITOR` | nothing can be said about an unknown name; a resolver may hang |
+//! | `Connect`, `PeerConnect`: names | min(500 ms, D/10) for a fresh answer, then the last good one; 1 s after a failed one | a process may have moved; a resolver may hang |
 //! | `Save` | 1 s | a failed write is tried again |
 //! | `Tilt` | 30 s | how long TILT is shown |
 //! | `Pulse` | a tenth of `tilt-trigger`, 200 ms | a stall is measured even where nothing else is due |
@@ -145,5 +156,6 @@ pub mod cli;
 pub mod conf;
 pub mod demo;
 pub mod engine;
+pub mod product;
 pub mod runtime;
 pub mod wire;

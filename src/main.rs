@@ -10,7 +10,7 @@ use vigia::runtime::start;
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os()) {
         Ok(Invocation::Sentinel(launch)) => start::run(&launch),
-        Ok(Invocation::Version) => match writeln!(std::io::stdout(), "{}", cli::version()) {
+        Ok(Invocation::Version(product)) => match writeln!(std::io::stdout(), "{}", cli::version(product)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         },

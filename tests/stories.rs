@@ -19,6 +19,8 @@ mod disks;
 mod episodes;
 #[path = "stories/failover.rs"]
 mod failover;
+#[path = "stories/names.rs"]
+mod names;
 #[path = "stories/operators.rs"]
 mod operators;
 #[path = "stories/scripts.rs"]
@@ -44,10 +46,10 @@ fn three(seed: u64) -> World {
 
 /// Waits until every living sentinel has switched to another master than `old`.
 fn switched(world: &mut World, old: Pid, limit: Span) -> Time {
-    let old = world.procs[old.0].addr.clone();
     world.run_until("every sentinel switched", limit, |world| {
+        let is_new = |addr| world.at(addr).is_some_and(|pid| pid != old);
         world.live_sentinels().iter().all(|pid| {
-            world.view(*pid, MASTER).is_some_and(|view| view.configured != old && view.addr != old)
+            world.view(*pid, MASTER).is_some_and(|view| is_new(&view.configured) && is_new(&view.addr))
         })
     })
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::users::UserLine;
 use crate::engine::settings::{LogLevel, defaults};
+use crate::product::Product;
 
 /// The generic settings of the process, typed where this program uses them.
 ///
@@ -45,6 +46,9 @@ pub struct Generic {
     /// `dir`: what [`Sources::change_dir`](super::Sources::change_dir) returned for the last line.
     /// Set it to the absolute working directory before [`rewrite()`](super::rewrite()).
     pub dir: Option<String>,
+    /// Whose names are written where the two originals differ. Set it before
+    /// [`rewrite()`](super::rewrite()) as well.
+    pub product: Product,
     /// `requirepass`, if set: password of the default user unless a `user` line or an ACL file makes it;
     /// also used towards other sentinels.
     pub requirepass: Option<String>,
@@ -139,6 +143,7 @@ impl Default for Generic {
             daemonize: false,
             supervised: Supervised::No,
             dir: None,
+            product: Product::default(),
             requirepass: None,
             users: Vec::new(),
             unixsocket: None,

@@ -23,8 +23,12 @@ const UNKNOWN: &[u8] = b"# ??? ";
 /// Set `generic.dir` to the absolute working directory before, and `generic.users` to the users that are to be
 /// kept here: all, or none when there is an ACL file.
 ///
+/// As `valkey-sentinel`, the options that Valkey renamed are written under its names, which a Redis
+/// Sentinel cannot read.
+///
 /// Differs: values are quoted when they must be (stock writes a file that it cannot read);
-/// `known-slave` and `primary-reboot-down-after-period` lines are replaced by their other names;
+/// `known-slave` lines are replaced by their other name, and so are those of options under the other
+/// product's names;
 /// directives with a dot are kept, not commented out; an `include` of masters becomes one that only we read.
 pub fn rewrite(old: Option<&[u8]>, state: &State, generic: &Generic) -> Vec<u8> {
     let mut page = Page::read(old.unwrap_or_default());
@@ -44,7 +48,7 @@ pub fn rewrite(old: Option<&[u8]>, state: &State, generic: &Generic) -> Vec<u8> 
     for user in &generic.users {
         page.put("user", &user.text(), true);
     }
-    put_sentinel(&mut page, state);
+    put_sentinel(&mut page, state, generic.product);
     page.finish()
 }
 

@@ -6,6 +6,7 @@ use super::rewrite::Page;
 use super::words::{quote, quote_if_needed};
 use crate::engine::settings::defaults;
 use crate::engine::{Addr, MasterState, State};
+use crate::product::Product;
 
 /// Options whose lines belong to the rewrite, written or not.
 const HANDLED: [&str; 23] = [
@@ -35,7 +36,7 @@ const HANDLED: [&str; 23] = [
 ];
 
 /// Writes everything that `sentinel` lines hold.
-pub(super) fn put_sentinel(page: &mut Page, state: &State) {
+pub(super) fn put_sentinel(page: &mut Page, state: &State, product: Product) {
     for option in HANDLED {
         page.handle(&format!("sentinel {option}"));
     }
@@ -47,7 +48,7 @@ pub(super) fn put_sentinel(page: &mut Page, state: &State) {
     put_flag(page, "resolve-hostnames", globals.resolve_hostnames, false);
     put_flag(page, "announce-hostnames", globals.announce_hostnames, false);
     for master in &state.masters {
-        put_master(page, master);
+        put_master(page, master, product);
     }
     put(page, "current-epoch", &state.current_epoch.to_string());
     if let Some(ip) = &globals.announce_ip {
@@ -64,11 +65,11 @@ pub(super) fn put_sentinel(page: &mut Page, state: &State) {
     }
 }
 
-fn put_master(page: &mut Page, master: &MasterState) {
+fn put_master(page: &mut Page, master: &MasterState, product: Product) {
     let name = quote_if_needed(&master.name);
     let settings = &master.settings;
     put(page, "monitor", &format!("{name} {} {}", host_port(&master.addr), settings.quorum));
-    put_settings(page, &name, master);
+    put_settings(page, &name, master, product);
     put(page, "config-epoch", &format!("{name} {}", master.config_epoch));
     put(page, "leader-epoch", &format!("{name} {}", master.leader_epoch));
     for replica in master.replicas.iter().filter(|replica| !replica.same_as(&master.addr)) {
@@ -85,7 +86,7 @@ fn put_master(page: &mut Page, master: &MasterState) {
 }
 
 /// The options that stand in the file only when they are not at their default.
-fn put_settings(page: &mut Page, name: &str, master: &MasterState) {
+fn put_settings(page: &mut Page, name: &str, master: &MasterState, product: Product) {
     let settings = &master.settings;
     let times = [
         ("down-after-milliseconds", settings.down_after, defaults::DOWN_AFTER),
@@ -111,7 +112,9 @@ fn put_settings(page: &mut Page, name: &str, master: &MasterState) {
         }
     }
     if settings.reboot_down_after != defaults::REBOOT_DOWN_AFTER {
-        put(page, "master-reboot-down-after-period", &format!("{name} {}", settings.reboot_down_after));
+        let word = if product.is_valkey() { "primary" } else { "master" };
+        let text = format!("sentinel {word}-reboot-down-after-period {name} {}", settings.reboot_down_after);
+        page.put("sentinel master-reboot-down-after-period", &text, true);
     }
 }
 

@@ -99,7 +99,16 @@ impl Generic {
         if directive.kind == Kind::Bind && is_default {
             return Vec::new();
         }
-        vec![Written { text: line(directive, &words), force }]
+        vec![Written { text: line(directive, self.name(directive), &words), force }]
+    }
+
+    /// The name under which a directive is written. Source: spec 08, section 4.
+    fn name(&self, directive: &Directive) -> &'static str {
+        match directive.name {
+            "masterauth" if self.product.is_valkey() => "primaryauth",
+            "masteruser" if self.product.is_valkey() => "primaryuser",
+            name => name,
+        }
     }
 
     fn written_limits(&self) -> Vec<Written> {
@@ -176,7 +185,7 @@ fn default(directive: &Directive) -> Option<Vec<String>> {
 }
 
 /// Free text is always quoted, as stock writes it; the rest when it must be.
-fn line(directive: &Directive, words: &[String]) -> String {
+fn line(directive: &Directive, name: &str, words: &[String]) -> String {
     let is_free_text = matches!(
         directive.kind,
         Kind::Text
@@ -187,9 +196,9 @@ fn line(directive: &Directive, words: &[String]) -> String {
             | Kind::KeyspaceEvents
     );
     if !is_free_text {
-        return join(directive.name, words);
+        return join(name, words);
     }
-    words.iter().fold(directive.name.to_owned(), |line, word| line + " " + &quote(word))
+    words.iter().fold(name.to_owned(), |line, word| line + " " + &quote(word))
 }
 
 fn join(name: &str, words: &[String]) -> String {

@@ -15,14 +15,17 @@ use super::ids::{Addr, MasterName, Seq, Ticket};
 use super::info::Role;
 use super::input::Command;
 use super::instance::{MasterId, Node, NodeId, PeerId};
+use super::names::{Parked, is_name};
 use super::output::{Answer, Output};
 use super::persist::Held;
 use super::registry::fresh_master;
+use super::resolve::OPERATOR_PATIENCE;
 use super::schedule::Wake;
 use super::settings::MasterSettings;
 use super::time::{Millis, Time};
 
 const NO_SUCH_MASTER: &str = "ERR No such master with that name";
+const BAD_HOST: &str = "Invalid IP address or hostname specified";
 const SAVE_FAILED: &str = "ERR Failed to save config file. Check server logs.";
 const SCRIPTS_DENIED: &str = "ERR Reconfiguration of scripts path is denied for security reasons. Check the deny-scripts-reconfig configuration directive in your Sentinel configuration";
 
@@ -131,7 +134,33 @@ impl Engine {
             return self.answer(ticket, refuse("Quorum must be 1 or greater."));
         };
         if !self.acceptable_host(host) {
-            return self.answer(ticket, refuse("Invalid IP address or hostname specified"));
+            return self.answer(ticket, refuse(BAD_HOST));
+        }
+        let quorum = i64::from(quorum);
+        if is_name(host) && self.names.mention(now, host).is_some() {
+            self.look_up(now, host);
+            let host: Arc<str> = host.into();
+            let wish = Parked::Monitor { ticket, name, host: Arc::clone(&host), port, quorum };
+            self.park(now, &host, Some(OPERATOR_PATIENCE), wish);
+        } else {
+            self.monitor_resolved(now, ticket, name, host, port, quorum);
+        }
+    }
+
+    /// The rest, once it is known whether the host can be resolved now.
+    pub(super) fn monitor_resolved(
+        &mut self,
+        now: Time,
+        ticket: Ticket,
+        name: MasterName,
+        host: &str,
+        port: i64,
+        quorum: i64,
+    ) {
+        let refuse = |text: &str| Answer::Error(format!("ERR {text}"));
+        let Ok(quorum) = u32::try_from(quorum) else { return };
+        if is_name(host) && self.names.get(host).is_none_or(|name| name.failed || name.texts().is_empty()) {
+            return self.answer(ticket, refuse(BAD_HOST));
         }
         let Ok(port) = u16::try_from(port) else {
             return self.answer(ticket, refuse("Invalid port number."));
@@ -203,8 +232,8 @@ impl Engine {
         }
         self.close_node_links(node);
         if let Some(node) = self.nodes.get_mut(&node) {
-            let addr = node.addr.clone();
-            *node = Node::new(id, Role::Master, addr, now);
+            let (addr, name) = (node.addr.clone(), node.name.clone());
+            *node = Node::new(id, Role::Master, addr, name, now);
         }
         self.changed(Some(id));
         self.connect_node(now, node);
@@ -288,12 +317,16 @@ impl Engine {
         let unknown = || format!("Unknown option or number of arguments for SENTINEL SET '{option}'");
         let value = words.get(1).ok_or_else(unknown)?;
         let invalid = |value: &str| format!("Invalid argument '{value}' for SENTINEL SET '{option}'");
-        if let Some(bad) = words.iter().take(3).find(|word| word.chars().any(char::is_control)) {
-            return Err(invalid(&bad.replace(char::is_control, " ")));
-        }
         let lower = option.to_ascii_lowercase();
-        if lower.ends_with("-script") && self.globals.deny_scripts_reconfig && is_script(&lower) {
+        if self.globals.deny_scripts_reconfig && is_script(&lower) {
             return Err(SCRIPTS_DENIED.to_owned());
+        }
+        if option.chars().any(char::is_control) {
+            return Err(unknown());
+        }
+        let values = words.iter().skip(1).take(if lower == "rename-command" { 2 } else { 1 });
+        if let Some(bad) = values.into_iter().find(|word| word.chars().any(char::is_control)) {
+            return Err(invalid(&bad.replace(char::is_control, " ")));
         }
         let Some(master) = self.masters.get_mut(&id) else { return Err(NO_SUCH_MASTER.to_owned()) };
         let settings = &mut master.settings;
@@ -381,13 +414,28 @@ impl Engine {
     }
 
     /// `+monitor` for every master, at start-up.
-    pub(super) fn announce_masters(&mut self) {
+    ///
+    /// Differs: stock waits for all names before it starts; here a master whose name is not resolved yet is told of,
+    /// and can be asked for by clients, a moment later, and delays no other.
+    pub(super) fn announce_masters(&mut self, now: Time) {
         for id in self.by_name.values().copied().collect::<Vec<_>>() {
-            self.publish_view(id);
-            let quorum = self.masters.get(&id).map_or(0, |master| master.settings.quorum);
-            let event: Option<Event> = self.master_event(id, Kind::Monitor, format!(" quorum {quorum}"));
-            self.out.extend(event.map(Output::Event));
+            let addr =
+                self.masters.get(&id).and_then(|master| self.nodes.get(&master.node)).map(|n| n.addr.clone());
+            match addr {
+                Some(addr) if !self.globals.announce_hostnames && self.mention(now, &addr.host) => {
+                    self.park(now, &addr.host, None, Parked::Announce(id));
+                }
+                Some(_) | None => self.announce_master(id),
+            }
         }
+    }
+
+    /// The view of a master, then `+monitor`.
+    pub(super) fn announce_master(&mut self, id: MasterId) {
+        self.publish_view(id);
+        let quorum = self.masters.get(&id).map_or(0, |master| master.settings.quorum);
+        let event: Option<Event> = self.master_event(id, Kind::Monitor, format!(" quorum {quorum}"));
+        self.out.extend(event.map(Output::Event));
     }
 }
 

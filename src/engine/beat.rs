@@ -109,7 +109,7 @@ impl Engine {
                 || master.odown.is_some()
                 || master.failover.in_progress()
                 || master.job.is_some()
-                || self.nodes.get(&master.node).is_some_and(|m| !node.points_at(&m.addr)));
+                || !self.is_in_line(node));
         let period = self.tuning.info_period;
         if unexpected || astray { FAST_INFO.min(period) } else { period }
     }
@@ -235,7 +235,7 @@ impl Engine {
             run_id: &self.globals.my_id,
             current_epoch: self.current_epoch,
             master: &master.name,
-            master_addr: node.addr.clone(),
+            master_addr: self.usable(&node.addr),
             config_epoch: master.config_epoch,
         });
         self.send(owner, Request::Publish(payload.into()), Expect::Publish);

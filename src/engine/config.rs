@@ -83,6 +83,10 @@ impl Engine {
         if old.log_level != self.globals.log_level {
             self.out.push(Output::LogLevel(self.globals.log_level));
         }
+        let names = |globals: &Globals| (globals.resolve_hostnames, globals.announce_hostnames);
+        if names(&old) != names(&self.globals) {
+            self.name_options_changed();
+        }
         let seq = self.changed(None);
         self.answer_when_saved(ticket, seq);
         let credentials = words.chunks(2).any(|pair| {

@@ -11,6 +11,7 @@ use super::ids::{LinkId, RunId};
 use super::input::DownCause;
 use super::instance::{Expect, Kin, Link, MasterId, NodeId, PeerId, Phase, Reconf, Vitals};
 use super::output::{Output, Request};
+use super::resolve::Route;
 use super::schedule::Wake;
 use super::settings::Renames;
 use super::time::{Span, Time};
@@ -110,6 +111,7 @@ impl Engine {
     }
 
     fn attempt_hung(&mut self, now: Time, owner: LinkOwner, since: Time) {
+        self.next_address(owner);
         if let Some(link) = self.link_mut(owner) {
             link.phase = Phase::Down;
             link.hung = link.hung.saturating_add(1);
@@ -120,13 +122,26 @@ impl Engine {
 
     /// Starts an attempt; says when it counts as hanging.
     fn open(&mut self, now: Time, owner: LinkOwner, pace: Span) -> Option<Time> {
-        let addr = self.addr_of(owner)?;
+        let host = self.addr_of(owner)?;
+        let turn = self.link(owner).map_or(0, |link| link.turn);
+        let addr = match self.route(now, &host, turn, pace) {
+            Route::To(addr) => addr,
+            Route::Wait(until) => {
+                let link = self.link_mut(owner)?;
+                link.phase = Phase::Down;
+                link.retry_at = until;
+                link.awaits_name = true;
+                return Some(until);
+            }
+        };
         let round_trip = self.vitals(owner).map_or(Span::ZERO, |vitals| vitals.round_trip);
         self.link_ids += 1;
         let id = LinkId(self.link_ids);
         let link = self.link_mut(owner)?;
         let hang_limit = hang_limit(pace, round_trip, link.hung);
         link.phase = Phase::Connecting { id, since: now };
+        link.to = (addr.host != host.host).then(|| addr.host.clone());
+        link.awaits_name = false;
         link.retry_at = now + pace;
         link.hang_at = now + hang_limit;
         let hang_at = link.hang_at;
@@ -154,6 +169,7 @@ impl Engine {
         link.hung = 0;
         link.refused = false;
         link.heard = now;
+        self.address_proven(owner);
         self.authenticate(owner);
         let role = if matches!(owner, LinkOwner::NodeEvents(_)) { "pubsub" } else { "cmd" };
         let me: String = self.globals.my_id.chars().take(8).collect();
@@ -234,9 +250,16 @@ impl Engine {
         let Some(owner) = self.links.remove(&id) else { return };
         let Some(link) = self.link_mut(owner) else { return };
         let was_up = link.up().is_some();
-        let refused = cause == DownCause::Refused;
-        let news = was_up || refused != link.refused;
         link.phase = Phase::Down;
+        // Nobody listens there only if nobody does at any of its addresses.
+        let refused = if !was_up && self.next_address(owner) {
+            self.retry_at_once(now, owner);
+            false
+        } else {
+            cause == DownCause::Refused
+        };
+        let Some(link) = self.link_mut(owner) else { return };
+        let news = was_up || refused != link.refused;
         link.refused = refused;
         if cause != DownCause::Local {
             self.silent_from(now, owner, now);
@@ -366,7 +389,13 @@ impl Engine {
         }
     }
 
-    fn addr_of(&self, owner: LinkOwner) -> Option<super::ids::Addr> {
+    fn retry_at_once(&mut self, now: Time, owner: LinkOwner) {
+        if let Some(link) = self.link_mut(owner) {
+            link.retry_at = now;
+        }
+    }
+
+    pub(super) fn addr_of(&self, owner: LinkOwner) -> Option<super::ids::Addr> {
         match owner {
             LinkOwner::NodeCommand(node) | LinkOwner::NodeEvents(node) => {
                 self.nodes.get(&node).map(|node| node.addr.clone())

@@ -5,7 +5,7 @@
 use super::Engine;
 use super::LinkOwner;
 use super::event::{Event, Kind, Note};
-use super::ids::{Addr, Epoch, RunId};
+use super::ids::{Epoch, RunId};
 use super::info::Role;
 use super::instance::{Expect, Kin, MasterId, NodeId, PeerId};
 use super::output::{Output, Request};
@@ -207,10 +207,11 @@ impl Engine {
 
     /// Sends `is-master-down-by-addr`, with our id when a vote is wanted for `candidate_epoch`.
     pub(super) fn send_ask(&mut self, id: MasterId, peer: PeerId, candidate_epoch: Option<Epoch>) {
-        let Some(addr) = self.master_ref(id).map(|master| master.addr) else { return };
+        let Some(node) = self.masters.get(&id).map(|master| master.node) else { return };
+        let Some(addr) = self.usable_master(id) else { return };
         let epoch = candidate_epoch.unwrap_or(self.durable_epoch);
         let candidate = candidate_epoch.map(|_| self.globals.my_id.clone());
-        let expect = Expect::Down { master: id, addr: addr.clone(), candidate_epoch };
+        let expect = Expect::Down { master: id, node, candidate_epoch };
         self.send(LinkOwner::Peer(peer), Request::AskDown { addr, epoch, candidate }, expect);
     }
 
@@ -220,12 +221,13 @@ impl Engine {
         &mut self,
         now: Time,
         peer: PeerId,
-        (id, asked): (MasterId, &Addr),
+        (id, asked): (MasterId, NodeId),
         candidate_epoch: Option<Epoch>,
         reply: &Reply<'_>,
     ) {
-        let node = self.masters.get(&id).and_then(|master| self.nodes.get(&master.node));
-        let current = node.is_some_and(|node| node.addr == *asked);
+        let in_force = self.masters.get(&id).map(|master| master.node);
+        let current = in_force == Some(asked);
+        let node = self.nodes.get(&asked);
         let sdown = node.is_some_and(|node| node.sdown.is_some());
         let Some(run_id) = self.peers.get(&peer).map(|peer| peer.run_id.clone()) else { return };
         let Some(sentinel) = self.masters.get_mut(&id).and_then(|m| m.sentinels.get_mut(&run_id)) else {

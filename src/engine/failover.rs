@@ -548,14 +548,15 @@ impl Engine {
             return;
         }
         let forced = master.failover.forced();
-        let Some(new) = self.nodes.get(&promoted).map(|node| node.addr.clone()) else { return };
+        let Some(addr) = self.nodes.get(&promoted).map(|node| node.addr.clone()) else { return };
+        let new = self.shown(&addr);
         let Some(old) = self.master_ref(id).map(|master| master.addr) else { return };
         self.emit_node(promoted, Kind::PromotedSlave, "");
         self.crash_if(|simulated| simulated.after_promotion);
         self.emit(id, Kind::StateReconfSlaves, "");
         self.reconfigure_clients(id, Teller::Leader, &old, &new);
         let switched = self.switch_event(id, &old, &new);
-        self.switch_master(now, id, &new, epoch);
+        self.switch_master(now, id, &addr, epoch);
         let me = self.globals.my_id.clone();
         if let Some(master) = self.masters.get_mut(&id) {
             master.led_by = Some(me);

@@ -7,7 +7,7 @@ use super::event::{Event, Kind, Subject};
 use super::hello::{self, Hello, Malformed};
 use super::ids::{Addr, Epoch, LinkId, MasterName, RunId};
 use super::instance::{Kin, MasterId, PeerId, Sentinel};
-use super::numeric::numeric;
+use super::names::User;
 use super::output::Output;
 use super::persist::Held;
 use super::registry::MOST_SENTINELS;
@@ -49,12 +49,19 @@ impl Engine {
         if hello.run_id == &*self.globals.my_id {
             return;
         }
+        let hosts = [&*hello.addr.host, &*hello.master_addr.host];
+        if self.parks_hello(now, &MasterName::from(hello.master), hosts, payload) {
+            return;
+        }
         let Some(id) = self.named(&MasterName::from(hello.master)) else { return };
         let run_id = RunId::from(hello.run_id);
         self.meet(now, id, &run_id, &hello.addr);
         self.raise_epoch(id, hello.current_epoch);
-        self.note_config(now, id, &run_id, &hello);
-        self.consider_config(now, id, &run_id, &hello);
+        // Stock announces an empty host for a master that it cannot resolve.
+        if !hello.master_addr.host.is_empty() {
+            self.note_config(now, id, &run_id, &hello);
+            self.consider_config(now, id, &run_id, &hello);
+        }
         self.correct_replicas(now, id);
     }
 
@@ -64,8 +71,9 @@ impl Engine {
             return;
         }
         let known = self.masters.get(&id).and_then(|m| m.sentinels.get(run_id)).map(|s| s.peer);
-        let same = known.and_then(|peer| self.peers.get(&peer)).is_some_and(|peer| peer.addr.same_as(addr));
-        if known.is_some() && same {
+        let same = known.filter(|peer| self.peers.get(peer).is_some_and(|peer| self.same(&peer.addr, addr)));
+        if let Some(peer) = same {
+            self.learn_peer_name(peer, addr);
             self.heard_again(id, run_id);
             return;
         }
@@ -79,8 +87,9 @@ impl Engine {
                 self.displace(id, addr, run_id);
                 self.add_sentinel(now, id, run_id.clone(), addr.clone());
                 let moved = self.by_run_id.get(run_id).copied();
-                if let Some(peer) = moved.filter(|p| self.peers.get(p).is_some_and(|p| !p.addr.same_as(addr)))
-                {
+                let moved =
+                    moved.filter(|peer| self.peers.get(peer).is_some_and(|p| !self.same(&p.addr, addr)));
+                if let Some(peer) = moved {
                     self.move_sentinel(now, id, run_id, peer, addr);
                 }
                 self.changed(Some(id));
@@ -98,9 +107,12 @@ impl Engine {
     fn move_sentinel(&mut self, now: Time, id: MasterId, run_id: &RunId, peer: PeerId, addr: &Addr) {
         self.close_peer_link(peer);
         let Some(entry) = self.peers.get_mut(&peer) else { return };
-        entry.addr = addr.clone();
+        let old = std::mem::replace(&mut entry.addr, addr.clone());
         let others = entry.masters.iter().filter(|master| **master != id).count();
-        let detail = format!(" ip {} port {} for {run_id}", addr.host, addr.port);
+        self.names.release(&old.host, User::Peer(peer));
+        self.names.adopt(now, &addr.host, User::Peer(peer));
+        let shown = self.shown(addr);
+        let detail = format!(" ip {} port {} for {run_id}", shown.host, shown.port);
         self.emit(id, Kind::SentinelAddressSwitch, detail);
         if others > 0
             && let Some(subject) = self.sentinel_subject(id, run_id)
@@ -116,7 +128,7 @@ impl Engine {
     /// too: the count of voters stays as it is.
     fn displace(&mut self, id: MasterId, addr: &Addr, new: &RunId) {
         let Some(master) = self.masters.get(&id) else { return };
-        let at_addr = |peer: &PeerId| self.peers.get(peer).is_some_and(|peer| peer.addr.same_as(addr));
+        let at_addr = |peer: &PeerId| self.peers.get(peer).is_some_and(|peer| self.same(&peer.addr, addr));
         let Some(old) = master.sentinels.iter().find(|(_, s)| at_addr(&s.peer)).map(|(id, _)| id.clone())
         else {
             return;
@@ -167,7 +179,7 @@ impl Engine {
         let Some(master) = self.masters.get(&id) else { return };
         let known = master.sentinels.contains_key(run_id);
         let Some(in_force) = self.nodes.get(&master.node).map(|node| node.addr.clone()) else { return };
-        let same = in_force.same_as(&hello.master_addr);
+        let same = self.same(&in_force, &hello.master_addr);
         let ours = master.failover.verified().map_or(master.config_epoch, |(_, epoch)| epoch);
         if !known || hello.config_epoch < ours {
             return;
@@ -183,6 +195,9 @@ impl Engine {
         }
         if same {
             self.adopt_epoch(now, id, run_id, hello);
+        } else if self.shown(&hello.master_addr).host.is_empty() {
+            // Clients could not be told where it is. The name is looked up again, the hello comes again.
+            self.tell_unresolved(now, &hello.master_addr.host);
         } else {
             self.adopt_config(now, id, run_id, hello, &in_force);
         }
@@ -210,9 +225,11 @@ impl Engine {
         if let Some(subject) = self.sentinel_subject(id, run_id) {
             news.push(Output::Event(Event { kind: Kind::ConfigUpdateFrom, subject, detail: String::new() }));
         }
+        let old = &self.shown(old);
         news.extend(self.switch_event(id, old, new).map(Output::Event));
         let led_by = self.leader_of(id, run_id, hello.config_epoch);
         self.switch_master(now, id, new, hello.config_epoch);
+        let to = self.master_ref(id).map_or_else(|| new.clone(), |master| master.addr);
         if let Some(master) = self.masters.get_mut(&id) {
             master.led_by = Some(led_by);
         }
@@ -224,10 +241,10 @@ impl Engine {
         }
         if self.saving_fails() {
             self.out.extend(news);
-            self.reconfigure_clients(id, Teller::Observer, old, new);
+            self.reconfigure_clients(id, Teller::Observer, old, &to);
             self.greet_new_master(now, id);
         } else {
-            let told = Held::TellClients { master: id, from: old.clone(), to: new.clone() };
+            let told = Held::TellClients { master: id, from: old.clone(), to };
             let held = news.iter().cloned().map(Held::Output).chain([told, Held::Greet(id)]).collect();
             self.hold(seq, held, news);
         }
@@ -294,7 +311,7 @@ impl Engine {
         let holds = |at: Time, held: &Addr, epoch: Epoch| {
             at >= since
                 && now.since(at) <= self.hello_fresh()
-                && held.same_as(addr)
+                && self.same(held, addr)
                 && epoch == master.config_epoch
         };
         let agrees = |sentinel: &&Sentinel| match self.peers.get(&sentinel.peer).map(|peer| peer.kin) {
@@ -325,10 +342,10 @@ impl Engine {
             .filter_map(|(id, s)| Some((id, s.config.as_ref().filter(|(_, e)| *e == master.config_epoch)?)))
             .map(|(id, (addr, _))| (id, addr))
             .collect();
-        let Some(theirs) = claims.iter().map(|(_, addr)| *addr).find(|addr| !addr.same_as(&ours)) else {
+        let Some(theirs) = claims.iter().map(|(_, addr)| *addr).find(|addr| !self.same(addr, &ours)) else {
             return;
         };
-        let votes = |addr: &Addr, own: usize| own + claims.iter().filter(|(_, a)| a.same_as(addr)).count();
+        let votes = |addr: &Addr, own: usize| own + claims.iter().filter(|(_, a)| self.same(a, addr)).count();
         let majority = majority(master.voters.len() + 1);
         let we_win = if votes(&ours, 1) >= majority {
             true
@@ -341,7 +358,7 @@ impl Engine {
             let peer = self.by_run_id.get(run_id).and_then(|peer| self.peers.get(peer));
             peer.is_some_and(|peer| peer.kin == Kin::Vigia && peer.cmd.up().is_some())
         };
-        let holders = claims.iter().filter(|(id, addr)| addr.same_as(&ours) && kin(id)).map(|(id, _)| *id);
+        let holders = claims.iter().filter(|(id, addr)| self.same(addr, &ours) && kin(id)).map(|(id, _)| *id);
         let best = rank_of(&self.globals.my_id, holders) == 0;
         let detail =
             format!(" #{} {} has the same config epoch {}", theirs.host, theirs.port, master.config_epoch);
@@ -356,12 +373,7 @@ impl Engine {
         let Some(master) = self.masters.get(&id) else { return (true, None) };
         let mut nodes =
             master.replicas.values().chain([&master.node]).filter_map(|node| self.nodes.get(node));
-        let run_id = nodes.find(|node| node.addr.same_as(addr)).and_then(|node| node.run_id.clone());
+        let run_id = nodes.find(|node| self.same(&node.addr, addr)).and_then(|node| node.run_id.clone());
         (run_id.is_none(), run_id)
-    }
-
-    /// Whether a host may be used: numeric, or any name with `resolve-hostnames yes`.
-    pub(super) fn acceptable_host(&self, host: &str) -> bool {
-        !host.is_empty() && (self.globals.resolve_hostnames || numeric(host).is_some())
     }
 }

@@ -15,7 +15,7 @@ pub struct Hello<'a> {
     pub current_epoch: Epoch,
     /// The master it speaks of.
     pub master: &'a str,
-    /// The master's address as the sender knows it.
+    /// The master's address as the sender knows it; the host is empty if it cannot resolve its name.
     pub master_addr: Addr,
     /// Version of that address.
     pub config_epoch: Epoch,
@@ -50,7 +50,7 @@ pub fn parse(payload: &str) -> Result<Hello<'_>, Malformed> {
     let [host, port, run_id, current, master, master_host, master_port, config] = fields[..] else {
         return Err(Malformed::Fields);
     };
-    if host.is_empty() || master_host.is_empty() || run_id.is_empty() {
+    if host.is_empty() || run_id.is_empty() {
         return Err(Malformed::Value("empty address or id"));
     }
     if [host, run_id, master_host].iter().any(|text| text.chars().any(char::is_control)) {

@@ -58,6 +58,13 @@ pub enum Input<'a> {
         /// The payload.
         payload: &'a str,
     },
+    /// A lookup asked for by [`super::Output::Resolve`] has ended.
+    Resolved {
+        /// The name as it was asked for.
+        host: &'a str,
+        /// Its addresses in the resolver's order; none if it failed.
+        ips: &'a [IpAddr],
+    },
     /// Every change up to this number is on disk.
     Persisted(Seq),
     /// The write that should have carried the changes up to this number failed.

@@ -36,8 +36,8 @@ pub(super) enum Expect {
     Publish,
     /// SUBSCRIBE: an error ends the link.
     Subscribe,
-    /// `is-master-down-by-addr` for a master at this address, with the epoch a vote was asked for.
-    Down { master: MasterId, addr: Addr, candidate_epoch: Option<Epoch> },
+    /// `is-master-down-by-addr` for a master that is this node, with the epoch a vote was asked for.
+    Down { master: MasterId, node: NodeId, candidate_epoch: Option<Epoch> },
     /// `SENTINEL MASTER` of a stock peer, before a promotion in this epoch.
     MasterEntry { master: MasterId, epoch: Epoch },
     /// `SENTINEL VIGIA 1 HELLO`.
@@ -65,6 +65,12 @@ pub(super) struct Link {
     pub(super) hung: u32,
     /// The last attempt was refused: nobody listens there.
     pub(super) refused: bool,
+    /// The IP of the present attempt or connection, if it is known by a name.
+    pub(super) to: Option<Arc<str>>,
+    /// Attempts since the last connection: which of several addresses is next.
+    pub(super) turn: usize,
+    /// The next attempt waits for the lookup of a name.
+    pub(super) awaits_name: bool,
     /// When anything was last heard on it.
     pub(super) heard: Time,
 }
@@ -86,6 +92,9 @@ impl Link {
             hang_at: now,
             hung: 0,
             refused: false,
+            to: None,
+            turn: 0,
+            awaits_name: false,
             heard: now,
         }
     }
@@ -165,7 +174,8 @@ pub(super) struct Node {
     pub(super) master: MasterId,
     /// What it is in our configuration.
     pub(super) role: Role,
-    /// `ip:port` when it was found; names the replica entry.
+    /// `ip:port` as it was shown when it was found (empty: as soon as it is resolved); names the replica
+    /// entry.
     pub(super) name: Arc<str>,
     pub(super) addr: Addr,
     pub(super) cmd: Link,
@@ -211,11 +221,11 @@ pub(super) enum Reconf {
 }
 
 impl Node {
-    pub(super) fn new(master: MasterId, role: Role, addr: Addr, now: Time) -> Self {
+    pub(super) fn new(master: MasterId, role: Role, addr: Addr, name: Arc<str>, now: Time) -> Self {
         Self {
             master,
             role,
-            name: Arc::from(addr.to_string()),
+            name,
             addr,
             cmd: Link::new(now),
             sub: Link::new(now),
@@ -248,16 +258,6 @@ impl Node {
             refused: None,
             retired: None,
         }
-    }
-
-    /// Whether INFO says that it follows `addr` over a link that is up.
-    pub(super) fn follows(&self, addr: &Addr) -> bool {
-        self.points_at(addr) && self.replica.link_up
-    }
-
-    /// Whether INFO says that it is a replica of `addr`.
-    pub(super) fn points_at(&self, addr: &Addr) -> bool {
-        self.reported == Role::Replica && self.replica.master.as_ref().is_some_and(|m| m.same_as(addr))
     }
 }
 
@@ -361,6 +361,7 @@ pub(super) struct Master {
     pub(super) settings: MasterSettings,
     /// The node that is the master in the configuration in force.
     pub(super) node: NodeId,
+    /// By the text of their addresses.
     pub(super) replicas: BTreeMap<Arc<str>, NodeId>,
     pub(super) sentinels: BTreeMap<RunId, Sentinel>,
     pub(super) config_epoch: Epoch,

@@ -25,6 +25,7 @@ pub mod ids;
 pub mod info;
 pub mod input;
 mod instance;
+mod names;
 pub mod numeric;
 mod observe;
 pub mod output;
@@ -34,6 +35,7 @@ mod reconf;
 mod registry;
 mod replies;
 pub mod reply;
+mod resolve;
 pub mod rng;
 mod schedule;
 mod scripts;
@@ -63,6 +65,7 @@ pub use view::{Entry, Figures, MasterView, Status};
 
 use debug::Simulated;
 use instance::{Master, Node, Peer};
+use names::Names;
 use persist::Persistence;
 use rng::Rng;
 use schedule::Schedule;
@@ -89,7 +92,9 @@ pub struct Engine {
     durable_epoch: Epoch,
     masters: BTreeMap<MasterId, Master>,
     by_name: BTreeMap<MasterName, MasterId>,
-    by_addr: BTreeSet<(Addr, MasterId)>,
+    /// Every data node, by its host (in lower case) and by each IP that this stands for.
+    by_place: BTreeSet<(Addr, NodeId)>,
+    names: Names,
     nodes: BTreeMap<NodeId, Node>,
     peers: BTreeMap<PeerId, Peer>,
     by_run_id: BTreeMap<RunId, PeerId>,
@@ -129,7 +134,8 @@ impl Engine {
             durable_epoch: state.current_epoch,
             masters: BTreeMap::new(),
             by_name: BTreeMap::new(),
-            by_addr: BTreeSet::new(),
+            by_place: BTreeSet::new(),
+            names: Names::default(),
             nodes: BTreeMap::new(),
             peers: BTreeMap::new(),
             by_run_id: BTreeMap::new(),
@@ -179,7 +185,7 @@ impl Engine {
         } else {
             self.note_stall(now, None);
             if !std::mem::replace(&mut self.greeted, true) {
-                self.announce_masters();
+                self.announce_masters(now);
             }
             self.apply(now, input);
             self.run_due(now);
@@ -204,6 +210,7 @@ impl Engine {
             Input::LinkDown { link, cause } => self.on_link_down(now, link, cause),
             Input::Reply { link, reply } => self.on_reply(now, link, &reply),
             Input::Message { link, payload } => self.on_message(now, link, payload),
+            Input::Resolved { host, ips } => self.on_resolved(now, host, ips),
             Input::Persisted(seq) => self.on_persisted(now, seq),
             Input::PersistFailed(seq) => self.on_persist_failed(now, seq),
             Input::ScriptStarted { script, pid } => self.on_script_started(script, pid),
@@ -227,6 +234,7 @@ impl Engine {
                 Wake::Candidacy(master) => self.plan_candidacy(now, master),
                 Wake::Failover(master) => self.step_failover(now, master),
                 Wake::Reconf(master) => self.look_at_job(now, master),
+                Wake::Names => self.review_names(now),
                 Wake::Save => self.retry_save(now),
                 Wake::Scripts => self.stir_scripts(),
                 Wake::Tilt => self.leave_tilt(),

@@ -7,7 +7,8 @@ use super::event::Kind;
 use super::failover::Failover;
 use super::ids::Addr;
 use super::info::{self, Info, Role};
-use super::instance::{MasterId, NodeId};
+use super::instance::{MasterId, Node, NodeId};
+use super::names::Parked;
 use super::time::Time;
 
 /// How many replication ids of a group are remembered.
@@ -28,13 +29,15 @@ impl Engine {
         node.info_at = Some(now);
         node.info_text = (text.len() <= LONGEST_INFO).then(|| Arc::from(text));
         note_fields(node, now, &info);
+        self.note_master(now, id, &info);
+        let Some(node) = self.nodes.get_mut(&id) else { return };
         let changed = info.role.filter(|reported| *reported != node.reported);
         if let Some(reported) = changed {
             node.reported = reported;
             node.reported_since = now;
         }
         if role == Role::Master {
-            self.discover(now, master, &info.replicas);
+            self.discover(now, id, master, &info.replicas);
             self.note_lineage(master, &info);
         }
         if let Some(reported) = changed {
@@ -48,7 +51,7 @@ impl Engine {
         self.act_on_info(now, master, id);
     }
 
-    fn act_on_info(&mut self, now: Time, master: MasterId, id: NodeId) {
+    pub(super) fn act_on_info(&mut self, now: Time, master: MasterId, id: NodeId) {
         let Some(node) = self.nodes.get(&id) else { return };
         match (node.role, node.reported) {
             (Role::Replica, Role::Master) => {
@@ -85,11 +88,20 @@ impl Engine {
         true
     }
 
-    /// Replicas are known from the INFO of masters only.
-    fn discover(&mut self, now: Time, id: MasterId, replicas: &[Addr]) {
+    /// Replicas are known from the INFO of masters only. One with a new name is added once that was looked up,
+    /// in vain or not.
+    pub(super) fn discover(&mut self, now: Time, node: NodeId, id: MasterId, replicas: &[Addr]) {
         let mut found = false;
         for addr in replicas {
             if !self.acceptable_host(&addr.host) {
+                continue;
+            }
+            if self.mention(now, &addr.host) {
+                self.park(now, &addr.host, None, Parked::Reread(node));
+                continue;
+            }
+            if let Some(known) = self.replica_at(id, addr) {
+                self.learn_name(known, addr);
                 continue;
             }
             let Some(node) = self.add_replica(now, id, addr.clone()) else { continue };
@@ -101,6 +113,36 @@ impl Engine {
         if found {
             self.eligibility_changed(now, id);
         }
+    }
+
+    /// Whom a node says that it follows. When that changed tells how long it may go on.
+    fn note_master(&mut self, now: Time, id: NodeId, info: &Info<'_>) {
+        let Some((host, port)) = info.master else { return };
+        if self.mention(now, host) {
+            self.park(now, host, None, Parked::Reread(id));
+        }
+        let known = self.nodes.get(&id).and_then(|node| node.replica.master.as_ref());
+        if known.is_some_and(|known| &*known.host == host && known.port == port) {
+            return;
+        }
+        let reported = Addr::new(host, port);
+        let same = known.is_some_and(|known| self.same(known, &reported));
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        node.replica.master = Some(reported);
+        if !same {
+            node.replica.master_since = now;
+        }
+    }
+
+    /// Whether INFO of a node says that it is a replica of `addr`.
+    pub(super) fn points_at(&self, node: &Node, addr: &Addr) -> bool {
+        node.reported == Role::Replica && node.replica.master.as_ref().is_some_and(|m| self.same(m, addr))
+    }
+
+    /// Whether it says that it is a replica of the master in force.
+    pub(super) fn is_in_line(&self, node: &Node) -> bool {
+        let master = self.masters.get(&node.master).and_then(|master| self.nodes.get(&master.node));
+        master.is_some_and(|master| self.points_at(node, &master.addr))
     }
 
     /// Remembers whose history of writes this group has; a replica of another group never matches.
@@ -120,16 +162,9 @@ impl Engine {
     }
 }
 
-fn note_fields(node: &mut super::instance::Node, now: Time, info: &Info<'_>) {
+fn note_fields(node: &mut Node, now: Time, info: &Info<'_>) {
     let replica = &mut node.replica;
     replica.link_down_ms = info.link_down_ms;
-    if let Some((host, port)) = info.master {
-        let same = replica.master.as_ref().is_some_and(|known| &*known.host == host && known.port == port);
-        if !same {
-            replica.master = Some(Addr::new(host, port));
-            replica.master_since = now;
-        }
-    }
     if info.role == Some(Role::Replica) {
         replica.link_up = info.link_up;
         replica.offset = info.offset.unwrap_or(replica.offset);

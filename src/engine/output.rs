@@ -17,9 +17,12 @@ pub enum Output {
     Connect {
         /// Names the attempt and the connection.
         link: LinkId,
-        /// Where to.
+        /// Where to; its host is an IP.
         addr: Addr,
     },
+    /// Look up a host name and report [`super::Input::Resolved`], however long it takes. It is not asked for
+    /// again before that.
+    Resolve(Arc<str>),
     /// End a connection or an attempt. Nothing more is reported about it.
     Close {
         /// The connection.

@@ -77,6 +77,11 @@ impl Engine {
         seq
     }
 
+    /// Notes a change of the state that reveals nothing: it is written, and nothing waits for that.
+    pub(super) fn unsaved(&mut self) {
+        self.saving.last = Seq(self.saving.last.0 + 1);
+    }
+
     /// Number of the last change.
     pub(super) fn last_change(&self) -> Seq {
         self.saving.last

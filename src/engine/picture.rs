@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::Engine;
-use super::ids::RunId;
+use super::ids::{Addr, RunId};
 use super::info::Role;
 use super::instance::{Master, MasterId, Node, NodeId, Peer, Reconf, Sentinel, Vitals};
 use super::time::Time;
@@ -20,7 +20,7 @@ impl Fields {
         self
     }
 
-    fn head(&mut self, name: &str, addr: &super::ids::Addr, run_id: Option<&RunId>, flags: &[&str]) {
+    fn head(&mut self, name: &str, addr: &Addr, run_id: Option<&RunId>, flags: &[&str]) {
         self.add("name", name).add("ip", &addr.host).add("port", addr.port);
         self.add("runid", run_id.map_or("", |run_id| run_id)).add("flags", flags.join(","));
     }
@@ -50,7 +50,7 @@ impl Engine {
         let master = self.masters.get(&id)?;
         let node = self.nodes.get(&master.node)?;
         let mut fields = Fields(Vec::with_capacity(24));
-        fields.head(&master.name, &node.addr, node.run_id.as_ref(), &master_flags(master, node));
+        fields.head(&master.name, &self.shown(&node.addr), node.run_id.as_ref(), &master_flags(master, node));
         self.node_link(&mut fields, node);
         if master.failover.in_progress() {
             fields.add("failover-state", master.failover.name());
@@ -87,7 +87,12 @@ impl Engine {
     fn replica_entry(&self, now: Time, master: &Master, id: NodeId, node: &Node) -> Entry {
         let mut fields = Fields(Vec::with_capacity(24));
         let promoted = master.failover.promoted() == Some(id);
-        fields.head(&node.name, &node.addr, node.run_id.as_ref(), &replica_flags(node, promoted));
+        fields.head(
+            &node.name,
+            &self.shown(&node.addr),
+            node.run_id.as_ref(),
+            &replica_flags(node, promoted),
+        );
         self.node_link(&mut fields, node);
         fields.vitals(now, &node.vitals);
         fields.age("s-down-time", now, node.sdown);
@@ -106,7 +111,9 @@ impl Engine {
     pub(super) fn sentinel_entries(&self, now: Time, id: MasterId) -> Vec<Entry> {
         let Some(master) = self.masters.get(&id) else { return Vec::new() };
         let sentinels = master.sentinels.values().filter_map(|s| Some((s, self.peers.get(&s.peer)?)));
-        sentinels.map(|(sentinel, peer)| sentinel_entry(now, master, sentinel, peer)).collect()
+        sentinels
+            .map(|(sentinel, peer)| sentinel_entry(now, master, sentinel, (peer, self.shown(&peer.addr))))
+            .collect()
     }
 
     fn node_link(&self, fields: &mut Fields, node: &Node) {
@@ -115,7 +122,7 @@ impl Engine {
     }
 }
 
-fn sentinel_entry(now: Time, master: &Master, sentinel: &Sentinel, peer: &Peer) -> Entry {
+fn sentinel_entry(now: Time, master: &Master, sentinel: &Sentinel, (peer, addr): (&Peer, Addr)) -> Entry {
     let mut flags = Vec::new();
     if sentinel.sdown.is_some() {
         flags.push("s_down");
@@ -128,7 +135,7 @@ fn sentinel_entry(now: Time, master: &Master, sentinel: &Sentinel, peer: &Peer) 
         flags.push("master_down");
     }
     let mut fields = Fields(Vec::with_capacity(16));
-    fields.head(&peer.run_id, &peer.addr, Some(&peer.run_id), &flags);
+    fields.head(&peer.run_id, &addr, Some(&peer.run_id), &flags);
     fields.add("link-pending-commands", peer.cmd.pending.len()).add("link-refcount", peer.masters.len());
     fields.vitals(now, &peer.vitals);
     fields.age("s-down-time", now, sentinel.sdown);

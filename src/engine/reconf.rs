@@ -7,7 +7,6 @@ use super::LinkOwner;
 use super::election::rank_of;
 use super::event::Kind;
 use super::failover::Failover;
-use super::ids::Addr;
 use super::info::Role;
 use super::instance::{Expect, Kin, MasterId, NodeId, Reconf};
 use super::output::Request;
@@ -169,7 +168,7 @@ impl Engine {
     }
 
     fn reconfigure(&mut self, now: Time, id: MasterId, replica: NodeId) {
-        let Some(addr) = self.master_ref(id).map(|master| master.addr) else { return };
+        let Some(addr) = self.usable_master(id) else { return };
         self.send_transaction(replica, Request::SlaveOf(addr));
         if let Some(node) = self.nodes.get_mut(&replica) {
             node.reconf = Reconf::Sent(now);
@@ -205,7 +204,7 @@ impl Engine {
     }
 
     fn last_effort(&mut self, id: MasterId, replicas: &[NodeId]) {
-        let Some(addr) = self.master_ref(id).map(|master| master.addr) else { return };
+        let Some(addr) = self.usable_master(id) else { return };
         for replica in replicas {
             self.send_transaction(*replica, Request::SlaveOf(addr.clone()));
             self.emit_node(*replica, Kind::SlaveReconfSentBe, "");
@@ -227,17 +226,15 @@ impl Engine {
 
     /// Progress of a replica that was told to follow the new master.
     pub(super) fn reconf_progress(&mut self, now: Time, id: MasterId, replica: NodeId) {
-        let Some(addr) = self.master_ref(id).map(|master| master.addr) else { return };
-        let Some(node) = self.nodes.get_mut(&replica) else { return };
-        if node.points_at(&addr) {
-            node.retired = None;
-        }
-        if matches!(node.reconf, Reconf::Sent(_)) && node.points_at(&addr) {
+        let in_line = self.nodes.get(&replica).is_some_and(|node| self.is_in_line(node));
+        let Some(node) = self.nodes.get_mut(&replica).filter(|_| in_line) else { return };
+        node.retired = None;
+        if matches!(node.reconf, Reconf::Sent(_)) {
             node.reconf = Reconf::InProgress;
             self.emit_node(replica, Kind::SlaveReconfInprog, "");
         }
         let Some(node) = self.nodes.get_mut(&replica) else { return };
-        if node.reconf == Reconf::InProgress && node.follows(&addr) {
+        if node.reconf == Reconf::InProgress && node.replica.link_up {
             node.reconf = Reconf::Done;
             self.emit_node(replica, Kind::SlaveReconfDone, "");
             self.reconf_changed(now, id);
@@ -290,9 +287,10 @@ impl Engine {
 
     /// A replica of ours follows somebody else.
     pub(super) fn correct_address(&mut self, now: Time, id: MasterId, replica: NodeId) {
-        let Some(addr) = self.master_ref(id).map(|master| master.addr) else { return };
         let Some(node) = self.nodes.get(&replica) else { return };
-        if node.points_at(&addr) || node.replica.master.is_none() || node.reconf != Reconf::None {
+        let Some(followed) = &node.replica.master else { return };
+        // What a new name stands for is not known yet.
+        if self.is_in_line(node) || self.is_pending(&followed.host) || node.reconf != Reconf::None {
             return;
         }
         if self.busy(id) || !self.may_correct(now, replica) || !self.looks_sane(now, id) {
@@ -372,7 +370,7 @@ impl Engine {
     }
 
     fn correct(&mut self, now: Time, id: MasterId, replica: NodeId, kind: Kind) {
-        let Some(addr) = self.master_ref(id).map(|master| master.addr) else { return };
+        let Some(addr) = self.usable_master(id) else { return };
         if self.is_same_process(id, replica) {
             return;
         }
@@ -380,7 +378,7 @@ impl Engine {
             node.corrected = Some(now);
         }
         self.emit_node(replica, kind, "");
-        self.send_transaction(replica, Request::SlaveOf(Addr::new(&addr.host, addr.port)));
+        self.send_transaction(replica, Request::SlaveOf(addr));
         self.info_now(now, replica);
     }
 

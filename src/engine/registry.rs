@@ -9,6 +9,7 @@ use super::failover::{Candidacy, Failover};
 use super::ids::{Addr, Epoch, MasterName, RunId, Seq};
 use super::info::Role;
 use super::instance::{Link, Master, MasterId, Node, NodeId, Peer, PeerId, Phase, Reconf, Sentinel};
+use super::names::User;
 use super::output::Output;
 use super::persist::Held;
 use super::schedule::Wake;
@@ -26,7 +27,7 @@ impl Engine {
     /// Starts to watch a master with everything that is known of it.
     pub(super) fn add_master(&mut self, now: Time, state: MasterState) -> MasterId {
         let id = MasterId(self.next_id());
-        let node = self.add_node(now, Node::new(id, Role::Master, state.addr, now));
+        let node = self.add_node(now, id, Role::Master, state.addr);
         let known: BTreeSet<RunId> = state.sentinels.iter().map(|(run_id, _)| run_id.clone()).collect();
         let voters: BTreeSet<RunId> = known.iter().cloned().chain(state.voters).collect();
         let heard_since_reset = (voters != known).then(|| known.clone());
@@ -59,7 +60,6 @@ impl Engine {
         self.masters.insert(id, master);
         self.note_renames(id);
         self.by_name.insert(state.name, id);
-        self.index_addr(node, id);
         for addr in state.replicas {
             self.add_replica(now, id, addr);
         }
@@ -85,7 +85,6 @@ impl Engine {
         self.forget_sentinels(id);
         let Some(master) = self.masters.remove(&id) else { return };
         self.renaming.remove(&id);
-        self.unindex_addr(master.node, id);
         self.remove_node(master.node);
         self.by_name.remove(&master.name);
         for wake in [Wake::Ask(id), Wake::Candidacy(id), Wake::Failover(id), Wake::Reconf(id)] {
@@ -97,15 +96,22 @@ impl Engine {
     /// Adds a replica of `master` unless one has this address; says whether it is new.
     pub(super) fn add_replica(&mut self, now: Time, id: MasterId, addr: Addr) -> Option<NodeId> {
         let master = self.masters.get(&id)?;
-        let name: Arc<str> = Arc::from(addr.to_string());
-        let is_master = self.nodes.get(&master.node).is_some_and(|node| node.addr.same_as(&addr));
-        if is_master || master.replicas.contains_key(&name) || master.replicas.len() >= MOST_REPLICAS {
+        let is_master = self.nodes.get(&master.node).is_some_and(|node| self.same(&node.addr, &addr));
+        if is_master || master.replicas.len() >= MOST_REPLICAS || self.replica_at(id, &addr).is_some() {
             return None;
         }
-        let node = self.add_node(now, Node::new(id, Role::Replica, addr, now));
-        self.masters.get_mut(&id)?.replicas.insert(name, node);
+        let key = Arc::from(addr.to_string());
+        let node = self.add_node(now, id, Role::Replica, addr);
+        self.masters.get_mut(&id)?.replicas.insert(key, node);
         self.review_down(now, node);
         Some(node)
+    }
+
+    /// Forgets one replica of a master.
+    pub(super) fn forget_replica(&mut self, id: MasterId, replica: NodeId) {
+        let Some(master) = self.masters.get_mut(&id) else { return };
+        master.replicas.retain(|_, node| *node != replica);
+        self.remove_node(replica);
     }
 
     /// Forgets all replicas of a master.
@@ -128,6 +134,7 @@ impl Engine {
             Some(peer) => *peer,
             None => {
                 let peer = PeerId(self.next_id());
+                self.names.adopt(now, &addr.host, User::Peer(peer));
                 self.peers.insert(peer, Peer::new(run_id.clone(), addr, now));
                 self.by_run_id.insert(run_id.clone(), peer);
                 peer
@@ -156,7 +163,9 @@ impl Engine {
         peer.down_in -= usize::from(sentinel.sdown.is_some());
         if peer.masters.is_empty() {
             self.close_peer_link(sentinel.peer);
-            self.peers.remove(&sentinel.peer);
+            if let Some(peer) = self.peers.remove(&sentinel.peer) {
+                self.names.release(&peer.addr.host, User::Peer(sentinel.peer));
+            }
             self.by_run_id.remove(run_id);
             for wake in [
                 Wake::PeerBeat(sentinel.peer),
@@ -185,22 +194,23 @@ impl Engine {
         let Some(master) = self.masters.get(&id) else { return };
         let old = master.node;
         let old_epoch = master.config_epoch;
-        let found = master.replicas.iter().find(|(_, node)| self.nodes[*node].addr.same_as(addr));
-        let found = found.map(|(name, node)| (name.clone(), *node));
-        let new = match &found {
-            Some((_, node)) => *node,
-            None => self.add_node(now, Node::new(id, Role::Master, addr.clone(), now)),
+        let new = match self.replica_at(id, addr) {
+            Some(node) => {
+                self.learn_name(node, addr);
+                node
+            }
+            None => self.add_node(now, id, Role::Master, addr.clone()),
         };
-        self.unindex_addr(old, id);
         self.retire(now, old, old_epoch);
         self.take_office(now, new);
-        let old_name = self.nodes.get(&old).map(|node| node.name.clone());
+        let key = |node: &NodeId| self.nodes.get(node).map(|node| Arc::from(node.addr.to_string()));
+        let (old_key, new_key): (Option<Arc<str>>, Option<Arc<str>>) = (key(&old), key(&new));
         let Some(master) = self.masters.get_mut(&id) else { return };
-        if let Some((name, _)) = found {
-            master.replicas.remove(&name);
+        if let Some(key) = new_key {
+            master.replicas.remove(&key);
         }
-        if let Some(name) = old_name {
-            master.replicas.insert(name, old);
+        if let Some(key) = old_key {
+            master.replicas.insert(key, old);
         }
         master.node = new;
         master.config_epoch = epoch;
@@ -219,16 +229,16 @@ impl Engine {
                 node.reconf = Reconf::None;
             }
         }
-        self.index_addr(new, id);
         for wake in [Wake::Ask(id), Wake::Candidacy(id), Wake::Failover(id), Wake::Reconf(id)] {
             self.schedule.cancel(wake);
         }
     }
 
     fn retire(&mut self, now: Time, old: NodeId, epoch: Epoch) {
+        let Some(shown) = self.nodes.get(&old).map(|node| self.shown(&node.addr)) else { return };
         let Some(node) = self.nodes.get_mut(&old) else { return };
         node.role = Role::Replica;
-        node.name = Arc::from(node.addr.to_string());
+        node.name = Arc::from(shown.to_string());
         node.reported = Role::Replica;
         node.reported_since = now;
         node.replica.master = None;
@@ -255,16 +265,22 @@ impl Engine {
         node.retired = None;
     }
 
-    fn add_node(&mut self, now: Time, node: Node) -> NodeId {
+    fn add_node(&mut self, now: Time, master: MasterId, role: Role, addr: Addr) -> NodeId {
         let id = NodeId(self.next_id());
-        self.nodes.insert(id, node);
+        self.names.adopt(now, &addr.host, User::Node(id));
+        let name = Arc::from(self.shown(&addr).to_string());
+        self.nodes.insert(id, Node::new(master, role, addr, name, now));
+        self.index_node(id);
         self.connect_node(now, id);
         id
     }
 
     pub(super) fn remove_node(&mut self, id: NodeId) {
         self.close_node_links(id);
-        self.nodes.remove(&id);
+        self.unindex_node(id);
+        if let Some(node) = self.nodes.remove(&id) {
+            self.names.release(&node.addr.host, User::Node(id));
+        }
         for wake in [Wake::Beat(id), Wake::Connect(id), Wake::Down(id)] {
             self.schedule.cancel(wake);
         }
@@ -310,25 +326,6 @@ impl Engine {
         self.ids
     }
 
-    fn index_addr(&mut self, node: NodeId, id: MasterId) {
-        if let Some(node) = self.nodes.get(&node) {
-            self.by_addr.insert((node.addr.clone(), id));
-        }
-    }
-
-    fn unindex_addr(&mut self, node: NodeId, id: MasterId) {
-        if let Some(node) = self.nodes.get(&node) {
-            self.by_addr.remove(&(node.addr.clone(), id));
-        }
-    }
-
-    /// The first master in force at this address.
-    pub(super) fn master_at(&self, addr: &Addr) -> Option<MasterId> {
-        let from = (addr.clone(), MasterId(0));
-        let next = self.by_addr.range(from..).next();
-        next.filter(|(found, _)| found.same_as(addr)).map(|(_, id)| *id)
-    }
-
     /// Publishes the view of a master if it changed; behind a switch that waits for its save.
     pub(super) fn publish_view(&mut self, id: MasterId) {
         let Some(view) = self.fresh_view(id) else { return };
@@ -349,10 +346,11 @@ impl Engine {
             (None, Some(_)) => Status::Sdown,
             (None, None) => Status::Ok,
         };
+        let shown = self.shown(&node.addr);
         let view = MasterView {
             name: master.name.clone(),
-            addr: node.addr.clone(),
-            configured: node.addr.clone(),
+            addr: shown.clone(),
+            configured: shown,
             status,
             replicas: master.replicas.len(),
             sentinels: master.sentinels.len() + 1,
@@ -374,19 +372,19 @@ impl Engine {
 
     fn master_state(&self, id: MasterId) -> Option<MasterState> {
         let master = self.masters.get(&id)?;
-        let in_force = &self.nodes.get(&master.node)?.addr;
-        let (addr, config_epoch) = match master.failover.verified() {
-            Some((promoted, epoch)) => (&self.nodes.get(&promoted)?.addr, epoch),
-            None => (in_force, master.config_epoch),
+        let (current, config_epoch) = match master.failover.verified() {
+            Some((promoted, epoch)) => (promoted, epoch),
+            None => (master.node, master.config_epoch),
         };
-        let all = master.replicas.values().filter_map(|node| self.nodes.get(node)).map(|node| &node.addr);
-        let replicas = all.chain([in_force]).filter(|other| !other.same_as(addr)).cloned().collect();
+        let addr = self.usable(&self.nodes.get(&current)?.addr);
+        let replicas = master.replicas.values().chain([&master.node]).filter(|node| **node != current);
+        let replicas = self.distinct(&addr, replicas.filter_map(|node| self.nodes.get(node)));
         let sentinels = master.sentinels.iter();
         let sentinels =
-            sentinels.filter_map(|(id, s)| Some((id.clone(), self.peers.get(&s.peer)?.addr.clone())));
+            sentinels.filter_map(|(id, s)| Some((id.clone(), self.usable(&self.peers.get(&s.peer)?.addr))));
         Some(MasterState {
             name: master.name.clone(),
-            addr: addr.clone(),
+            addr,
             settings: master.settings.clone(),
             config_epoch,
             leader_epoch: master.leader_epoch,
@@ -397,6 +395,17 @@ impl Engine {
         })
     }
 
+    /// The addresses of replicas as they are saved. No two may be the same, or stock does not start from
+    /// the file: of names that stand for one IP at the moment all but one are saved as names.
+    fn distinct<'a>(&self, master: &Addr, replicas: impl Iterator<Item = &'a Node>) -> Vec<Addr> {
+        let mut taken = BTreeSet::from([master.clone()]);
+        let saved = replicas.filter_map(|node| {
+            let choices = [self.usable(&node.addr), node.addr.clone()];
+            choices.into_iter().find(|addr| taken.insert(addr.clone()))
+        });
+        saved.collect()
+    }
+
     /// The master of this name.
     pub(super) fn named(&self, name: &MasterName) -> Option<MasterId> {
         self.by_name.get(name).copied()
@@ -405,7 +414,8 @@ impl Engine {
     /// Name and address of a master, for events.
     pub(super) fn master_ref(&self, id: MasterId) -> Option<MasterRef> {
         let master = self.masters.get(&id)?;
-        Some(MasterRef { name: master.name.clone(), addr: self.nodes.get(&master.node)?.addr.clone() })
+        let addr = self.shown(&self.nodes.get(&master.node)?.addr);
+        Some(MasterRef { name: master.name.clone(), addr })
     }
 
     /// A data node as the subject of an event.
@@ -414,7 +424,9 @@ impl Engine {
         let master = self.master_ref(node.master)?;
         Some(match node.role {
             Role::Master => Subject::Master(master),
-            Role::Replica => Subject::Replica { name: node.name.clone(), addr: node.addr.clone(), master },
+            Role::Replica => {
+                Subject::Replica { name: node.name.clone(), addr: self.shown(&node.addr), master }
+            }
         })
     }
 
@@ -422,7 +434,7 @@ impl Engine {
     pub(super) fn sentinel_subject(&self, id: MasterId, run_id: &RunId) -> Option<Subject> {
         let peer = self.peers.get(&self.masters.get(&id)?.sentinels.get(run_id)?.peer)?;
         let master = self.master_ref(id)?;
-        Some(Subject::Sentinel { run_id: run_id.clone(), addr: peer.addr.clone(), master })
+        Some(Subject::Sentinel { run_id: run_id.clone(), addr: self.shown(&peer.addr), master })
     }
 
     /// An event about a master.
@@ -455,6 +467,7 @@ fn reset(link: &mut Link) -> Option<super::ids::LinkId> {
     link.phase = Phase::Down;
     link.pending.clear();
     link.retry_at = Time::default();
+    link.turn = 0;
     id
 }
 

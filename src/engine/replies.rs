@@ -32,8 +32,8 @@ impl Engine {
             (Expect::Publish, LinkOwner::NodeCommand(node)) => self.on_published(node, reply),
             (Expect::Queued(word), LinkOwner::NodeCommand(node)) => self.on_queued(now, node, word, reply),
             (Expect::Exec, LinkOwner::NodeCommand(node)) => self.on_exec(now, node, reply),
-            (Expect::Down { master, addr, candidate_epoch }, LinkOwner::Peer(peer)) => {
-                self.on_down_report(now, peer, (master, &addr), candidate_epoch, reply);
+            (Expect::Down { master, node, candidate_epoch }, LinkOwner::Peer(peer)) => {
+                self.on_down_report(now, peer, (master, node), candidate_epoch, reply);
             }
             (Expect::MasterEntry { master, epoch }, LinkOwner::Peer(peer)) => {
                 self.on_master_entry(now, peer, master, epoch, reply);

@@ -29,6 +29,8 @@ pub enum Wake {
     Failover(MasterId),
     /// The reconfiguration of the replicas: next look, or its time-out.
     Reconf(MasterId),
+    /// A host name is looked up again, or what waits for one has waited for too long.
+    Names,
     /// Try again to save the state.
     Save,
     /// A script may run again, or runs for too long.

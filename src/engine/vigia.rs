@@ -49,7 +49,7 @@ impl Engine {
         let Some((id, master)) = self.named(name).and_then(|id| Some((id, self.masters.get(&id)?))) else {
             return Answer::Error("ERR No such master with that name".to_owned());
         };
-        match self.master_ref(id).map(|master| master.addr) {
+        match self.usable_master(id) {
             Some(addr) if !master.failover.in_progress() && !master.candidacy.other_may_lead(now) => {
                 let words = [addr.host.to_string(), addr.port.to_string(), master.config_epoch.to_string()];
                 Answer::Words(words.into())

@@ -4,10 +4,13 @@
 //! Differs: stock also demands that its process-wide current epoch is not above the asked one, which
 //! ends all elections when many masters die at once; and it answers when its write failed.
 
+use std::sync::Arc;
+
 use super::Engine;
 use super::event::{Event, Kind, Subject};
 use super::ids::{Addr, Epoch, RunId, Seq, Ticket};
 use super::instance::MasterId;
+use super::names::Parked;
 use super::output::{Answer, Output};
 use super::persist::Held;
 use super::time::Time;
@@ -23,6 +26,12 @@ impl Engine {
         epoch: i64,
         candidate: Option<RunId>,
     ) {
+        if self.mention(now, host) {
+            let host: Arc<str> = host.into();
+            let question = Parked::IsMasterDown { ticket, host: Arc::clone(&host), port, epoch, candidate };
+            self.park(now, &host, None, question);
+            return;
+        }
         let port = u16::try_from(port).ok();
         let found = port.and_then(|port| self.master_at(&Addr::new(host, port)));
         let Some(id) = found else {

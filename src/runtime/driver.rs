@@ -27,6 +27,7 @@ use crate::engine::settings::LogLevel;
 use crate::engine::{Engine, Figures, Input, Output, ScriptId, Snapshot, Time, Wake};
 use crate::runtime::handle::{Asked, Views};
 use crate::runtime::link::{LinkEvent, Links};
+use crate::runtime::resolver::Resolved;
 use crate::runtime::save::{Saved, Writer};
 use crate::runtime::scripts::ScriptEvent;
 
@@ -50,6 +51,8 @@ pub const COMMANDS: usize = 1_024;
 pub const MAX_TICKETS: usize = 16_384;
 /// Reports of scripts that may wait: two for each that runs.
 pub const SCRIPT_EVENTS: usize = 32;
+/// Answers about host names that may wait; when it is full, lookups wait.
+pub const NAME_ANSWERS: usize = 1_024;
 /// Save results that may wait: one write is in flight at a time.
 pub const SAVE_RESULTS: usize = 4;
 
@@ -105,6 +108,8 @@ pub trait Process: EventSink {
     fn show(&mut self, figures: Figures);
     /// Executes a script; what becomes of it comes on [`Inboxes::scripts`].
     fn run_script(&mut self, script: ScriptId, argv: Vec<Arc<str>>);
+    /// Looks a host name up; the answer comes on [`Inboxes::names`].
+    fn look_up(&mut self, host: Arc<str>);
     /// Kills a script that runs.
     fn kill_script(&mut self, script: ScriptId);
     /// Ends the process with this code, as soon as the log is written.
@@ -130,6 +135,8 @@ pub struct Inboxes {
     pub links: mpsc::Receiver<LinkEvent>,
     /// From the server; of capacity [`COMMANDS`].
     pub asked: mpsc::Receiver<Asked>,
+    /// From the resolver; of capacity [`NAME_ANSWERS`].
+    pub names: mpsc::Receiver<Resolved>,
     /// From the scripts; of capacity [`SCRIPT_EVENTS`].
     pub scripts: mpsc::Receiver<ScriptEvent>,
     /// From the writer thread; of capacity [`SAVE_RESULTS`].
@@ -162,6 +169,7 @@ enum Woken {
     Asked(Asked),
     Saved(Saved),
     Script(ScriptEvent),
+    Name(Resolved),
     /// A deadline may have come.
     Due,
     Stop,
@@ -206,6 +214,7 @@ impl<B: Brain, L: Links, W: SaveWorker, P: Process> Driver<B, L, W, P> {
                 Woken::Asked(asked) => self.deliver_command(asked),
                 Woken::Saved(saved) => self.deliver_saved(saved),
                 Woken::Script(event) => self.deliver_script(event),
+                Woken::Name(answer) => self.deliver_name(&answer),
                 Woken::Due => {
                     self.on_due().await;
                     // With thousands of nodes the next deadline may have come already: the others that wait
@@ -231,6 +240,7 @@ impl<B: Brain, L: Links, W: SaveWorker, P: Process> Driver<B, L, W, P> {
             _ = inboxes.links.recv_many(&mut self.batch, BATCH), if !inboxes.links.is_closed() => Woken::Links,
             Some(saved) = inboxes.saved.recv() => Woken::Saved(saved),
             Some(event) = inboxes.scripts.recv() => Woken::Script(event),
+            Some(answer) = inboxes.names.recv() => Woken::Name(answer),
             Some(asked) = inboxes.asked.recv(), if room => Woken::Asked(asked),
             () = tokio::time::sleep_until(until) => Woken::Due,
             _ = stop => Woken::Stop,
@@ -274,6 +284,9 @@ impl<B: Brain, L: Links, W: SaveWorker, P: Process> Driver<B, L, W, P> {
             tokio::task::yield_now().await;
             while let Ok(saved) = self.inboxes.saved.try_recv() {
                 self.deliver_saved(saved);
+            }
+            while let Ok(answer) = self.inboxes.names.try_recv() {
+                self.deliver_name(&answer);
             }
             while self.batch.len() < BATCH
                 && let Ok(event) = self.inboxes.links.try_recv()
@@ -337,6 +350,11 @@ impl<B: Brain, L: Links, W: SaveWorker, P: Process> Driver<B, L, W, P> {
             ScriptEvent::Ended { script, end } => Input::ScriptEnded { script, end },
         };
         self.feed(self.now(), input);
+    }
+
+    fn deliver_name(&mut self, answer: &Resolved) {
+        let now = self.now_or_just_before_the_deadline();
+        self.feed(now, Input::Resolved { host: &answer.host, ips: &answer.ips });
     }
 
     fn deliver_saved(&mut self, saved: Saved) {

@@ -25,12 +25,10 @@ use crate::wire::OwnedReply;
 
 mod connect;
 mod outbox;
-mod resolve;
 mod stream;
 mod task;
 
 pub use connect::{Options, cause_of};
-pub use resolve::Resolver;
 
 use outbox::Outbox;
 
@@ -92,7 +90,7 @@ impl LinkEvent {
 
 /// The outgoing connections as the driver sees them. None of the methods waits.
 pub trait Links {
-    /// Starts an attempt.
+    /// Starts an attempt. The host of the address is an IP.
     fn connect(&mut self, link: LinkId, addr: &Addr);
     /// Ends a connection or an attempt; what it still had to say is void.
     fn close(&mut self, link: LinkId);

@@ -7,6 +7,7 @@ pub mod handle;
 pub mod limits;
 pub mod link;
 pub mod log;
+pub mod resolver;
 pub mod save;
 pub mod scripts;
 pub mod server;

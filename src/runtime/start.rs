@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::conf::{Generic, Loaded};
 use crate::engine::{RunId, State};
+use crate::product::{Product, VIGIA_VERSION};
 use crate::runtime::acl::Acl;
 use crate::runtime::files::{Disk, strerror};
 use crate::runtime::limits;
@@ -24,7 +25,6 @@ use crate::runtime::server::{MOST_HANDSHAKES, Supervisor};
 mod crash;
 pub(in crate::runtime) mod daemon;
 mod load;
-mod names;
 mod oom;
 mod outside;
 mod pid_file;
@@ -51,6 +51,10 @@ pub struct Launch {
     pub stdin: bool,
     /// The whole command line, the program's name first.
     pub words: Vec<OsString>,
+    /// The program as it was called, for `INFO`; empty: find out.
+    pub program: PathBuf,
+    /// As what the process presents itself.
+    pub product: Product,
 }
 
 /// Why the process does not start. The exit code is 1.
@@ -69,7 +73,7 @@ pub fn run(launch: &Launch) -> ExitCode {
     let code = match outcome {
         Ok(code) => code,
         Err(fatal) => {
-            report(&fatal, &mut log);
+            report(&fatal, launch.product, &mut log);
             1
         }
     };
@@ -98,7 +102,7 @@ fn start(launch: &Launch, log: &mut Option<Log>) -> Result<u8, Fatal> {
     }
     supervision.begin();
     load::merge_sidecar(&config, &mut loaded);
-    say_hello(&loaded);
+    say_hello(launch, &loaded);
 
     let verdict = limits::raise(u64::from(loaded.generic.maxclients), connections_of(&loaded));
     verdict.log();
@@ -113,7 +117,7 @@ fn start(launch: &Launch, log: &mut Option<Log>) -> Result<u8, Fatal> {
     let runtime = runtime.map_err(|error| Fatal::Log(format!("No threads: {}", strerror(&error))))?;
     let logging = Logging { threshold, log: log.clone() };
     let surroundings = Surroundings { logging, supervision, detached };
-    let code = runtime.block_on(serving::serve(config, loaded, maxclients, surroundings));
+    let code = runtime.block_on(serving::serve(launch, config, loaded, maxclients, surroundings));
     // A lookup of a name may hang in a thread; it must not keep the process alive.
     runtime.shutdown_background();
     code
@@ -158,10 +162,18 @@ fn check_config_file(launch: &Launch) -> Result<PathBuf, Fatal> {
     Ok(path.clone())
 }
 
-fn say_hello(loaded: &Loaded) {
-    tracing::info!("oO0OoO0OoO0Oo Vigia is starting oO0OoO0OoO0Oo");
-    let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
-    tracing::info!("Vigia version={version}, bits=64, commit=00000000, modified=0, pid={pid}, just started");
+fn say_hello(launch: &Launch, loaded: &Loaded) {
+    let (product, pid) = (launch.product, std::process::id());
+    let (title, version) = (product.title(), product.version());
+    tracing::info!("oO0OoO0OoO0Oo {title} is starting oO0OoO0OoO0Oo");
+    tracing::info!(
+        "{title} version={version}, bits=64, commit=00000000, modified=0, pid={pid}, just started"
+    );
+    if product != Product::Vigia {
+        tracing::info!(
+            "This is Vigia {VIGIA_VERSION}, which answers as the program under whose name it was started"
+        );
+    }
     tracing::info!("Configuration loaded");
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
@@ -239,11 +251,10 @@ fn settle_identity(loaded: &mut Loaded, saver: &mut Saver<Disk, Formats>) -> Res
 }
 
 /// Source: spec 01, section 2.
-fn report(fatal: &Fatal, log: &mut Option<Log>) {
+fn report(fatal: &Fatal, product: Product, log: &mut Option<Log>) {
     match fatal {
         Fatal::Banner(text) => {
-            let version = env!("CARGO_PKG_VERSION");
-            eprintln!("\n*** FATAL CONFIG FILE ERROR (Vigia {version}) ***\n{text}");
+            eprintln!("\n*** FATAL CONFIG FILE ERROR ({}) ***\n{text}", product.in_banner());
         }
         Fatal::Log(text) => {
             if log.is_none()
@@ -263,8 +274,10 @@ fn report(fatal: &Fatal, log: &mut Option<Log>) {
 }
 
 /// The absolute path of this program, as `INFO` shows it.
-fn executable() -> PathBuf {
-    std::env::current_exe().unwrap_or_else(|_| Path::new("vigia").to_path_buf())
+/// A path is shown as it was called, links included; a name that the shell looked up is not.
+fn executable(program: &Path) -> PathBuf {
+    let called = program.components().nth(1).and_then(|_| std::path::absolute(program).ok());
+    called.or_else(|| std::env::current_exe().ok()).unwrap_or_else(|| Path::new("vigia").to_path_buf())
 }
 
 #[cfg(test)]

@@ -4,27 +4,29 @@
 
 use bytes::Bytes;
 
-use super::command::{Arg, Category, CommandSub, ListFilter, Spec, TABLE, find, listed};
+use super::command::{Arg, Category, CommandSub, ListFilter, Spec, TABLE, VALKEY_SINCE, find, listed};
 use super::help;
 use super::value::Value;
 use crate::engine::glob;
+use crate::product::Product;
 
-/// The reply to `COMMAND ...`.
-pub fn reply(command: &CommandSub) -> Value {
+/// The reply to `COMMAND ...` of a server that presents itself as `product`.
+pub fn reply(command: &CommandSub, product: Product) -> Value {
+    let top = || TABLE.iter().filter(move |spec| spec.is_listed(product));
+    let find = |name: &Bytes| find(name).filter(|spec| spec.is_listed(product));
+    let info = |spec| info(spec, product);
+    let docs = |spec| named_docs(spec, product);
     match command {
-        CommandSub::All => Value::Array(top().map(info).collect()),
         CommandSub::Count => Value::Integer(i64::try_from(top().count()).unwrap_or(i64::MAX)),
-        CommandSub::Docs(names) if names.is_empty() => Value::Map(top().map(named_docs).collect()),
-        CommandSub::Docs(names) => {
-            Value::Map(names.iter().filter_map(|name| find(name)).map(named_docs).collect())
-        }
+        CommandSub::Docs(names) if names.is_empty() => Value::Map(top().map(docs).collect()),
+        CommandSub::Docs(names) => Value::Map(names.iter().filter_map(find).map(docs).collect()),
         CommandSub::GetKeys(argv) => keys(argv),
         CommandSub::Help => help::command(),
-        CommandSub::Info(names) if names.is_empty() => Value::Array(top().map(info).collect()),
-        CommandSub::Info(names) => {
+        CommandSub::Info(names) if !names.is_empty() => {
             Value::Array(names.iter().map(|name| find(name).map_or(Value::NullBulk, info)).collect())
         }
-        CommandSub::List(filter) => list(filter),
+        CommandSub::All | CommandSub::Info(_) => Value::Array(top().map(info).collect()),
+        CommandSub::List(filter) => list(filter, product),
     }
 }
 
@@ -35,16 +37,12 @@ pub fn in_category(category: &[u8]) -> Option<Vec<&'static str>> {
     Some(listed().filter(|spec| spec.is_in(category)).map(|spec| spec.name).collect())
 }
 
-fn top() -> impl Iterator<Item = &'static Spec> {
-    TABLE.iter().filter(|spec| !spec.hidden)
-}
-
 /// Ten elements; there are no keys.
-fn info(spec: &'static Spec) -> Value {
+fn info(spec: &'static Spec, product: Product) -> Value {
     let flags = spec.traits.flags.iter().map(|flag| Value::status(flag.name()));
     let categories =
         spec.traits.categories.iter().map(|category| Value::status(format!("@{}", category.name())));
-    let visible = spec.subs.iter().filter(|sub| !sub.hidden);
+    let visible = spec.subs.iter().filter(|sub| sub.is_listed(product));
     Value::Array(vec![
         Value::bulk(spec.name),
         Value::Integer(i64::from(spec.arity)),
@@ -55,7 +53,7 @@ fn info(spec: &'static Spec) -> Value {
         Value::Set(categories.collect()),
         Value::Set(spec.tips.iter().map(|tip| Value::bulk(*tip)).collect()),
         Value::Set(Vec::new()),
-        subcommands(visible.map(info).collect()),
+        subcommands(visible.map(|sub| info(sub, product)).collect()),
     ])
 }
 
@@ -64,11 +62,11 @@ fn subcommands(entries: Vec<Value>) -> Value {
     if entries.is_empty() { Value::Set(entries) } else { Value::Array(entries) }
 }
 
-fn named_docs(spec: &'static Spec) -> (Value, Value) {
-    (Value::bulk(spec.name), docs(spec))
+fn named_docs(spec: &'static Spec, product: Product) -> (Value, Value) {
+    (Value::bulk(spec.name), docs(spec, product))
 }
 
-fn docs(spec: &'static Spec) -> Value {
+fn docs(spec: &'static Spec, product: Product) -> Value {
     let mut fields = vec![
         ("summary", Value::bulk(spec.summary)),
         ("since", Value::bulk(spec.since)),
@@ -77,7 +75,8 @@ fn docs(spec: &'static Spec) -> Value {
     if !spec.complexity.is_empty() {
         fields.push(("complexity", Value::bulk(spec.complexity)));
     }
-    if let Some((since, replaced_by)) = spec.deprecated {
+    let renamed = spec.valkey_name.filter(|_| product.is_valkey()).map(|name| (VALKEY_SINCE, name));
+    if let Some((since, replaced_by)) = spec.deprecated.or(renamed) {
         fields.push(("doc_flags", Value::Set(vec![Value::status("deprecated")])));
         fields.push(("deprecated_since", Value::bulk(since)));
         fields.push(("replaced_by", Value::bulk(replaced_by)));
@@ -90,8 +89,8 @@ fn docs(spec: &'static Spec) -> Value {
         fields.push(("arguments", arguments(spec.args)));
     }
     if !spec.subs.is_empty() {
-        let visible = spec.subs.iter().filter(|sub| !sub.hidden);
-        fields.push(("subcommands", Value::Map(visible.map(named_docs).collect())));
+        let visible = spec.subs.iter().filter(|sub| sub.is_listed(product));
+        fields.push(("subcommands", Value::Map(visible.map(|sub| named_docs(sub, product)).collect())));
     }
     Value::map(fields)
 }
@@ -125,8 +124,8 @@ fn argument(arg: &'static Arg) -> Value {
 fn keys(argv: &[Bytes]) -> Value {
     let known = argv.first().and_then(|name| find(name)).filter(|spec| spec.split().1.is_none());
     let sub_known = |top: &&'static Spec| match argv.get(1) {
-        Some(sub) if !top.subs.is_empty() => top.sub(sub).is_some(),
-        Some(_) | None => true,
+        Some(sub) if !top.subs.is_empty() => top.sub(sub).is_some_and(|sub| !sub.hidden),
+        Some(_) | None => !top.hidden,
     };
     match known.filter(sub_known) {
         Some(_) => Value::error("ERR The command has no key arguments"),
@@ -134,17 +133,17 @@ fn keys(argv: &[Bytes]) -> Value {
     }
 }
 
-fn list(filter: &ListFilter) -> Value {
-    let names: Vec<&'static str> = match filter {
-        ListFilter::All => listed().map(|spec| spec.name).collect(),
-        ListFilter::Module => Vec::new(),
-        ListFilter::Category(category) => in_category(category).unwrap_or_default(),
-        ListFilter::Pattern(pattern) => {
-            let matching = listed().filter(|spec| glob::matches(pattern, spec.name.as_bytes(), true));
-            matching.map(|spec| spec.name).collect()
-        }
+fn list(filter: &ListFilter, product: Product) -> Value {
+    let fits = |spec: &&'static Spec| {
+        spec.is_listed(product)
+            && match filter {
+                ListFilter::All => true,
+                ListFilter::Module => false,
+                ListFilter::Category(name) => category_named(name).is_some_and(|it| spec.is_in(it)),
+                ListFilter::Pattern(pattern) => glob::matches(pattern, spec.name.as_bytes(), true),
+            }
     };
-    Value::words(names)
+    Value::words(listed().filter(fits).map(|spec| spec.name))
 }
 
 fn category_named(name: &[u8]) -> Option<Category> {
@@ -161,9 +160,13 @@ mod tests {
     use bytes::BytesMut;
 
     fn ask(line: &str, proto: Proto) -> String {
+        ask_as(Product::Vigia, line, proto)
+    }
+
+    fn ask_as(product: Product, line: &str, proto: Proto) -> String {
         let argv: Vec<Bytes> = line.split(' ').map(|word| Bytes::copy_from_slice(word.as_bytes())).collect();
         let ClientCommand::Command(command) = parse(&argv).unwrap().command else { panic!("{line}") };
-        let value = reply(&command);
+        let value = reply(&command, product);
         let mut out = BytesMut::new();
         value.encode(proto, &mut out);
         String::from_utf8(out.to_vec()).unwrap()
@@ -220,6 +223,35 @@ mod tests {
         assert!(ask("COMMAND DOCS", Proto::Resp3).starts_with("%15\r\n"));
         assert!(ask("COMMAND LIST", Proto::Resp2).starts_with("*77\r\n"));
         assert!(!ask("COMMAND", Proto::Resp2).contains("vigia"));
+    }
+
+    #[test]
+    fn each_product_lists_what_it_has() {
+        for (product, count, names) in
+            [(Product::Redis, 73, false), (Product::Vigia, 77, true), (Product::Valkey, 77, true)]
+        {
+            let ask = |line: &str| ask_as(product, line, Proto::Resp3);
+            assert!(ask("COMMAND LIST").starts_with(&format!("*{count}\r\n")), "{product:?}");
+            for line in ["COMMAND", "COMMAND INFO sentinel", "COMMAND DOCS", "COMMAND DOCS sentinel|primary"]
+            {
+                assert_eq!(ask(line).contains("sentinel|primary\r\n"), names, "{product:?} {line}");
+            }
+            let deprecated = ask("COMMAND DOCS sentinel|master").contains("`SENTINEL PRIMARY`");
+            assert_eq!(deprecated, product == Product::Valkey);
+        }
+    }
+
+    #[test]
+    fn what_is_ours_alone_is_shown_nowhere() {
+        for (line, expected) in [
+            ("COMMAND INFO quit reset sentinel|vigia", "*3\r\n$-1\r\n$-1\r\n$-1\r\n"),
+            ("COMMAND DOCS quit sentinel|vigia", "*0\r\n"),
+            ("COMMAND GETKEYS quit", "-ERR Invalid command specified\r\n"),
+            ("COMMAND GETKEYS sentinel vigia", "-ERR Invalid command specified\r\n"),
+            ("COMMAND LIST FILTERBY PATTERN q*", "*0\r\n"),
+        ] {
+            assert_eq!(ask(line, Proto::Resp2), expected, "{line}");
+        }
     }
 
     #[test]

@@ -4,10 +4,26 @@
 //! own words.
 
 use super::value::Value;
+use crate::product::Product;
 
 /// `SENTINEL HELP`.
-pub fn sentinel() -> Value {
-    lines(SENTINEL)
+pub fn sentinel(product: Product) -> Value {
+    Value::Array(SENTINEL.iter().map(|line| Value::status(words_of(product, line))).collect())
+}
+
+/// Valkey says primary where Redis says master. Source: spec 08, section 4.
+fn words_of(product: Product, line: &'static str) -> String {
+    if !product.is_valkey() {
+        return line.to_owned();
+    }
+    let words = [
+        ("MASTERS", "PRIMARIES"),
+        ("MASTER", "PRIMARY"),
+        ("masters", "primaries"),
+        ("master", "primary"),
+        ("their state.", "their states."),
+    ];
+    words.iter().fold(line.to_owned(), |line, (redis, valkey)| line.replace(redis, valkey))
 }
 
 /// `CLIENT HELP`.
@@ -208,6 +224,23 @@ mod tests {
             assert_eq!(help.first(), Some(&first.as_str()));
             assert_eq!(help.last(), Some(&"    Print this help."));
         }
-        assert!(matches!(sentinel(), Value::Array(lines) if matches!(lines[0], Value::Status(_))));
+        assert!(
+            matches!(sentinel(Product::Vigia), Value::Array(lines) if matches!(lines[0], Value::Status(_)))
+        );
+    }
+
+    #[test]
+    fn valkeys_help_says_primary() {
+        let text = |product| format!("{:?}", sentinel(product));
+        for word in [
+            "GET-PRIMARY-ADDR-BY-NAME <primary-name>",
+            "\"PRIMARIES\"",
+            "\"PRIMARY <primary-name>\"",
+            "their states.",
+        ] {
+            assert!(text(Product::Valkey).contains(word), "{word}");
+            assert!(!text(Product::Redis).contains(word) && !text(Product::Vigia).contains(word), "{word}");
+        }
+        assert!(!text(Product::Valkey).to_ascii_lowercase().contains("master"));
     }
 }

@@ -29,6 +29,7 @@ macro_rules! for_each_program {
 mod admin;
 mod durability;
 mod events;
+mod identity;
 mod logs;
 mod protocol;
 mod pubsub;
@@ -38,3 +39,4 @@ mod sockets;
 mod startup;
 mod supervised;
 mod tilt;
+mod tls;

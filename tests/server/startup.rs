@@ -23,7 +23,7 @@ for_each_program! {
 }
 
 /// Runs `program` with `arguments` in `folder` until it ends; its exit code and all its output.
-fn run_to_end(program: Program, folder: &Path, arguments: &[OsString]) -> (i32, String) {
+pub(crate) fn run_to_end(program: Program, folder: &Path, arguments: &[OsString]) -> (i32, String) {
     let mut command: Vec<OsString> = Vec::new();
     command.push(program.path().into());
     command.extend_from_slice(arguments);
@@ -36,7 +36,7 @@ fn run_to_end(program: Program, folder: &Path, arguments: &[OsString]) -> (i32, 
     (status.and_then(|status| status.code()).unwrap_or(-1), process.log_text())
 }
 
-fn folder_with(config: &str) -> (tempfile::TempDir, OsString) {
+pub(crate) fn folder_with(config: &str) -> (tempfile::TempDir, OsString) {
     let folder = tempfile::tempdir().expect("temporary folder");
     let path = folder.path().join("sentinel.conf");
     fs::write(&path, config).expect("config file");

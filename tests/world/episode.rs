@@ -127,11 +127,12 @@ pub fn repair(world: &mut World) {
 /// # Errors
 /// What is not so.
 pub fn converged(world: &World) -> Result<(), String> {
-    let mut agreed: Option<(String, u64)> = None;
+    let mut agreed: Option<(Pid, u64)> = None;
     for pid in world.live_sentinels() {
         let name = world.name(pid);
         let Some(view) = world.view(pid, MASTER) else { return Err(format!("{name} shows no master")) };
-        let mine = (view.addr.to_string(), view.config_epoch.0);
+        let Some(at) = world.at(&view.addr) else { return Err(format!("{name} shows nobody's address")) };
+        let mine = (at, view.config_epoch.0);
         if view.addr != view.configured {
             return Err(format!("{name} has not switched to {} yet", view.addr));
         }
@@ -144,22 +145,22 @@ pub fn converged(world: &World) -> Result<(), String> {
             Some(first) => return Err(format!("{name} has {mine:?}, others {first:?}")),
         }
     }
-    let Some((addr, _)) = agreed else { return Ok(()) };
-    nodes_follow(world, &addr)
+    let Some((master, _)) = agreed else { return Ok(()) };
+    nodes_follow(world, master)
 }
 
-fn nodes_follow(world: &World, addr: &str) -> Result<(), String> {
+fn nodes_follow(world: &World, master: Pid) -> Result<(), String> {
     for pid in world.nodes() {
         let (name, proc) = (world.name(pid), &world.procs[pid.0]);
         if !proc.alive || proc.stopped {
             continue;
         }
-        let is_master = proc.addr.to_string() == addr;
+        let is_master = pid == master;
         match &world.node(pid).role {
             Role::Master if is_master => {}
             Role::Master => return Err(format!("{name} is a second master")),
             Role::Replica(_) if is_master => return Err(format!("{name} should be master")),
-            Role::Replica(of) if of.to_string() != addr => return Err(format!("{name} follows {of}")),
+            Role::Replica(of) if world.at(of) != Some(master) => return Err(format!("{name} follows {of}")),
             Role::Replica(_) if !matches!(world.node(pid).link, ReplLink::Up { .. }) => {
                 return Err(format!("{name} is not linked to its master"));
             }

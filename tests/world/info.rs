@@ -66,11 +66,12 @@ impl World {
         let replicas = self.listed_replicas(pid);
         lines.push(format!("connected_slaves:{}", replicas.len()));
         for (n, replica) in replicas.iter().enumerate() {
-            let addr = &self.procs[replica.0].addr;
+            let at = &self.procs[replica.0].addr;
+            let host = self.node(*replica).announce_host.as_ref().unwrap_or(&at.host);
             let (offset, lag) = (self.offset(*replica), self.last_io(*replica));
             lines.push(format!(
                 "slave{n}:ip={},port={},state=online,offset={offset},lag={lag}",
-                addr.host, addr.port
+                host, at.port
             ));
         }
         lines.push("master_failover_state:no-failover".to_owned());

@@ -6,6 +6,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "an observer picks the few kinds that it looks for")]
 
 pub mod disk;
+pub mod dns;
 pub mod episode;
 pub mod faults;
 pub mod info;
@@ -124,6 +125,8 @@ pub struct World {
     cuts: BTreeSet<(Pid, Pid)>,
     answers: BTreeMap<Ticket, Answer>,
     oracles: Oracles,
+    /// Names and resolvers.
+    pub dns: dns::Dns,
     /// Oracles are off in a world that is broken on purpose.
     pub watch: bool,
     steps_now: u32,
@@ -194,6 +197,7 @@ impl World {
             Plan::Synced { pid, life, handshake } => self.on_synced(pid, life, handshake),
             Plan::ReplicationCron => self.on_replication_cron(),
             Plan::Loaded { pid, life } => self.on_loaded(pid, life),
+            Plan::LookedUp { pid, life, host } => self.on_looked_up(pid, life, &host),
             Plan::StockTick { pid, life } => self.on_stock_tick(pid, life),
         }
     }
@@ -241,7 +245,10 @@ impl World {
         if !self.watch {
             return;
         }
-        if let Err(broken) = self.oracles.see(sight) {
+        let mut oracles = std::mem::take(&mut self.oracles);
+        let seen = self.seen_at_home(sight, &mut |sight| oracles.see(sight));
+        self.oracles = oracles;
+        if let Err(broken) = seen {
             self.tell(&format!("ORACLE {broken}"));
             self.fail(&broken);
         }
@@ -312,11 +319,6 @@ impl World {
     /// A data node by its name, to change it.
     pub fn node_called(&mut self, name: &str) -> &mut Node {
         self.node_mut(self.pid(name))
-    }
-
-    /// The process that listens at `addr`.
-    pub fn at(&self, addr: &Addr) -> Option<Pid> {
-        self.procs.iter().position(|proc| proc.addr.same_as(addr)).map(Pid)
     }
 
     /// What this sentinel shows of a master.

@@ -60,6 +60,8 @@ pub struct Node {
     pub sync: Span,
     /// `replica-priority`.
     pub priority: u32,
+    /// `replica-announce-ip`.
+    pub announce_host: Option<std::sync::Arc<str>>,
     /// `replica-announced`.
     pub announced: bool,
     /// Answers LOADING.
@@ -95,6 +97,7 @@ impl Node {
             handshake: 0,
             sync,
             priority: 100,
+            announce_host: None,
             announced: true,
             loading: false,
             password: None,

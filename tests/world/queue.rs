@@ -1,6 +1,7 @@
 //! What is going to happen: ordered by time, then by the order of planning.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use vigia::engine::Time;
 
@@ -28,6 +29,8 @@ pub enum Plan {
     ReplicationCron,
     /// A restarted node has loaded its data.
     Loaded { pid: Pid, life: u32 },
+    /// A lookup of a name ends.
+    LookedUp { pid: Pid, life: u32, host: Arc<str> },
     /// The timer of a modelled stock sentinel.
     StockTick { pid: Pid, life: u32 },
 }

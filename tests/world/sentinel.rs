@@ -237,6 +237,7 @@ impl World {
                     self.fail(&format!("link {} was used twice", link.0));
                 }
             }
+            Output::Resolve(host) => self.look_up(pid, &host),
             Output::Close { link } => {
                 self.tell(&format!("{} close {}", self.name(pid), link.0));
                 if let Some(conn) = self.sentinel_mut(pid).links.remove(&link) {

@@ -44,6 +44,10 @@ pub struct Options {
     pub sync_us: (u64, u64),
     /// How late a timer fires at most.
     pub timer_late_us: u64,
+    /// `resolve-hostnames`.
+    pub resolve_hostnames: bool,
+    /// `announce-hostnames`.
+    pub announce_hostnames: bool,
     /// `deny-scripts-reconfig`.
     pub deny_scripts: bool,
     /// What clients write to a master per second.
@@ -69,6 +73,8 @@ impl Options {
             disk_us: (200, 3_000),
             sync_us: (2_000, 20_000),
             timer_late_us: 1_000,
+            resolve_hostnames: false,
+            announce_hostnames: false,
             deny_scripts: true,
             bytes_per_second: 10_000,
             tail: 120,
@@ -96,6 +102,7 @@ impl World {
             cuts: std::collections::BTreeSet::new(),
             answers: BTreeMap::new(),
             oracles: Oracles::new(mixed),
+            dns: Default::default(),
             watch: true,
             steps_now: 0,
             options,
@@ -216,7 +223,12 @@ impl World {
             })
             .collect();
         list.sort_by(|a, b| a.name.cmp(&b.name));
-        let globals = Globals { deny_scripts_reconfig: self.options.deny_scripts, ..Globals::new(my_id) };
+        let globals = Globals {
+            deny_scripts_reconfig: self.options.deny_scripts,
+            resolve_hostnames: self.options.resolve_hostnames,
+            announce_hostnames: self.options.announce_hostnames,
+            ..Globals::new(my_id)
+        };
         State { globals, current_epoch: Epoch(0), masters: list }
     }
 }

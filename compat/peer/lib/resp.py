@@ -6,11 +6,17 @@ class Closed(Exception):
     """The server closed the connection."""
 
 
+# Ports at which TLS is spoken, each with the context for it.
+TLS_PORTS = {}
+
+
 class Connection:
     """One connection to a sentinel or a data node on the loopback."""
 
-    def __init__(self, port, timeout=10.0, host="127.0.0.1"):
+    def __init__(self, port, timeout=5.0, host="127.0.0.1"):
         self.socket = socket.create_connection((host, port), timeout)
+        if port in TLS_PORTS:
+            self.socket = TLS_PORTS[port].wrap_socket(self.socket)
         self.buffer = b""
 
     def close(self):
@@ -44,7 +50,7 @@ class Connection:
         line = self._line()
         kind, rest = chr(line[0]), line[1:]
         if kind in "+-:_#,(":
-            return (kind, rest.decode("utf-8", "replace"))
+            return (kind, rest.decode("utf-8", "backslashreplace"))
         size = int(rest)
         if size < 0:
             return (kind, None)
@@ -52,7 +58,7 @@ class Connection:
             while len(self.buffer) < size + 2:
                 self._fill()
             text, self.buffer = self.buffer[:size], self.buffer[size + 2:]
-            return (kind, text.decode("utf-8", "replace"))
+            return (kind, text.decode("utf-8", "backslashreplace"))
         if kind in "%|":
             size *= 2
         return (kind, [self.read() for _ in range(size)])
@@ -62,7 +68,7 @@ def encode(words):
     """The words of a command as an array of bulk strings."""
     out = b"*%d\r\n" % len(words)
     for word in words:
-        word = word if isinstance(word, bytes) else str(word).encode()
+        word = word if isinstance(word, bytes) else str(word).encode("utf-8", "surrogateescape")
         out += b"$%d\r\n%s\r\n" % (len(word), word)
     return out
 

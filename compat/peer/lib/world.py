@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from resp import Closed, Connection, pairs
+from resp import TLS_PORTS, Closed, Connection, pairs
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../.."))
 STOCK = os.environ.get("STOCK_SENTINEL", "redis-sentinel")
@@ -49,6 +49,18 @@ class World:
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="vigia-peer-")
         self.processes = []
+        # Certificates: from then on every program listens with TLS only.
+        self.tls = None
+        # Vigía under the name of the original, as which it then answers.
+        self.programs = {**PROGRAMS, "as-redis": self.path("redis-sentinel")}
+        os.symlink(os.path.abspath(VIGIA), self.programs["as-redis"])
+
+    def _listen(self, port):
+        """Directives for a port."""
+        if self.tls is None:
+            return f"port {port}\n"
+        TLS_PORTS[port] = self.tls.context()
+        return "".join(line + "\n" for line in ("port 0", f"tls-port {port}", *self.tls.lines()))
 
     def __enter__(self):
         return self
@@ -101,7 +113,7 @@ class World:
             folder = self.path(f"{name}-{port}")
             os.mkdir(folder)
             with open(os.path.join(folder, "redis.conf"), "w", encoding="utf-8") as conf:
-                conf.write(f"port {port}\nbind 127.0.0.1\ndir {folder}\nsave \"\"\nrepl-diskless-sync-delay 0\n")
+                conf.write(f"{self._listen(port)}bind 127.0.0.1\ndir {folder}\nsave \"\"\nrepl-diskless-sync-delay 0\n")
                 conf.write("".join(line + "\n" for line in options))
             return self.spawn(name, ["redis-server", os.path.join(folder, "redis.conf")])
         return Node(self, name, *self._listening(name, start))
@@ -110,13 +122,13 @@ class World:
         """A sentinel of the `program` (stock or vigia) with these lines of configuration."""
         def start(port):
             with open(self.path(name + ".conf"), "w", encoding="utf-8") as conf:
-                conf.write(f"port {port}\nbind 127.0.0.1\n" + "".join(line + "\n" for line in lines))
-            return self.spawn(name, [PROGRAMS.get(program, program), self.path(name + ".conf")], **more)
+                conf.write(f"{self._listen(port)}bind 127.0.0.1\n" + "".join(line + "\n" for line in lines))
+            return self.spawn(name, [self.programs.get(program, program), self.path(name + ".conf")], **more)
         return Node(self, name, *self._listening(name, start))
 
     def restart(self, node, program):
         """Starts a sentinel that has ended again, from the file that it left, maybe as the other program."""
-        process = self.spawn(node.name, [PROGRAMS[program], self.path(node.name + ".conf")])
+        process = self.spawn(node.name, [self.programs[program], self.path(node.name + ".conf")])
         node.process = process
         def answers():
             if process.poll() is not None:

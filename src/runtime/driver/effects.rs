@@ -43,6 +43,7 @@ impl<L: Links, P: Process> Effects<L, P> {
     pub(super) fn perform(&mut self, output: Output) -> Option<Seq> {
         match output {
             Output::Connect { link, addr } => self.links.connect(link, &addr),
+            Output::Resolve(host) => self.process.look_up(host),
             Output::Close { link } => self.links.close(link),
             Output::Send { link, request, renames } => self.links.send(link, &request, renames.as_ref()),
             Output::Save(seq) => return Some(seq),

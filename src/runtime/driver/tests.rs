@@ -102,6 +102,9 @@ impl Process for Scribe {
     fn run_script(&mut self, script: ScriptId, argv: Vec<Arc<str>>) {
         self.note(format!("run {} {argv:?}", script.0));
     }
+    fn look_up(&mut self, host: Arc<str>) {
+        self.note(format!("look up {host}"));
+    }
     fn kill_script(&mut self, script: ScriptId) {
         self.note(format!("kill {}", script.0));
     }
@@ -114,6 +117,7 @@ struct World {
     trace: Trace,
     links: mpsc::Sender<LinkEvent>,
     saved: mpsc::Sender<Saved>,
+    names: mpsc::Sender<Resolved>,
     handle: EngineHandle,
     stop: oneshot::Sender<()>,
     running: tokio::task::JoinHandle<Scribe>,
@@ -128,16 +132,18 @@ impl World {
         let (links, link_events) = mpsc::channel(LINK_EVENTS);
         let (asked_sender, asked) = mpsc::channel(COMMANDS);
         let (saved_sender, saved) = mpsc::channel(SAVE_RESULTS);
+        let (names_sender, names) = mpsc::channel(NAME_ANSWERS);
         let (stop, stopped) = oneshot::channel();
         let (trace, views) = (Trace::default(), Views::default());
         let handle = EngineHandle::new(asked_sender, views.clone());
         let scribe = Scribe(trace.clone(), views.clone());
         let script =
             Script { rule: Box::new(rule), trace: trace.clone(), out: Vec::new(), wakeup: None, seq: Seq(0) };
-        let inboxes = Inboxes { links: link_events, asked, scripts: mpsc::channel(SCRIPT_EVENTS).1, saved };
+        let inboxes =
+            Inboxes { links: link_events, asked, scripts: mpsc::channel(SCRIPT_EVENTS).1, names, saved };
         let driver = Driver::new(script, clock, inboxes, scribe.clone(), scribe.clone(), views, scribe);
         let running = tokio::spawn(driver.run(stopped));
-        Self { trace, links, saved: saved_sender, handle, stop, running }
+        Self { trace, links, saved: saved_sender, names: names_sender, handle, stop, running }
     }
 
     fn take(&self) -> Vec<String> {
@@ -353,6 +359,20 @@ async fn a_save_that_takes_longer_than_a_second_has_failed_until_it_succeeds() {
     assert_eq!(world.take()[2..], expected);
 }
 
+#[tokio::test(start_paused = true)]
+async fn names_are_looked_up_and_their_answers_are_input() {
+    let world = World::start(|now, _| Step {
+        outputs: if now == Time(0) { vec![Output::Resolve("n".into())] } else { Vec::new() },
+        ..Step::default()
+    });
+    pass_ms(5).await;
+    let ips = vec!["10.0.0.1".parse().unwrap()];
+    world.names.send(Resolved { host: "n".into(), ips }).await.unwrap();
+    pass_ms(1).await;
+    let expected = ["0.000000 Tick", "look up n", "0.005000 Resolved { host: \"n\", ips: [10.0.0.1] }"];
+    assert_eq!(world.take(), expected);
+}
+
 /// An engine that has something to do all the time, as with too many masters for the machine.
 #[tokio::test(start_paused = true)]
 async fn an_engine_that_is_always_late_still_answers_and_stops() {
@@ -365,6 +385,7 @@ async fn an_engine_that_is_always_late_still_answers_and_stops() {
             | Input::LinkDown { .. }
             | Input::Reply { .. }
             | Input::Message { .. }
+            | Input::Resolved { .. }
             | Input::Persisted(_)
             | Input::PersistFailed(_)
             | Input::ScriptStarted { .. }

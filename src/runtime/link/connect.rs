@@ -9,7 +9,6 @@ use rustix::io::Errno;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::Resolver;
 use crate::engine::{Addr, DownCause};
 use crate::runtime::tls::Tls;
 
@@ -22,8 +21,6 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 pub struct Options {
     /// `bind-source-addr`.
     pub source: Option<IpAddr>,
-    /// Host names to addresses.
-    pub resolver: Arc<Resolver>,
     /// `tls-replication`: how TLS is spoken; `None` where it is not.
     pub tls: Option<Arc<Tls>>,
 }
@@ -57,24 +54,13 @@ pub(super) fn not_tried(error: &io::Error) -> bool {
     cause_of(error) == DownCause::Local || code.is_some_and(|code| AT_ONCE.contains(&code))
 }
 
-/// Connects to the first address of `addr` that answers.
+/// Connects to `addr`, whose host is an IP.
 ///
 /// # Errors
-/// The error of the last address tried, or of the resolver. There is no time limit: the engine restarts
-/// attempts that hang.
+/// Why that failed. There is no time limit: the engine restarts attempts that hang.
 pub(super) async fn open(addr: &Addr, options: &Options) -> io::Result<TcpStream> {
-    let ips = match addr.host.parse::<IpAddr>() {
-        Ok(ip) => vec![ip],
-        Err(_) => options.resolver.resolve(&addr.host).await?,
-    };
-    let mut last = io::Error::from(io::ErrorKind::NotFound);
-    for ip in ips {
-        match open_one(SocketAddr::new(ip, addr.port), options.source).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
+    let ip: IpAddr = addr.host.parse().map_err(|_| io::ErrorKind::NotFound)?;
+    open_one(SocketAddr::new(ip, addr.port), options.source).await
 }
 
 async fn open_one(to: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {

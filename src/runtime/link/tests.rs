@@ -9,6 +9,8 @@ use tokio::time::timeout;
 use super::*;
 use crate::engine::Reply;
 
+mod tls;
+
 const LINK: LinkId = LinkId(1);
 /// Only to end a test that would hang.
 const LONG: Duration = Duration::from_secs(30);

@@ -142,7 +142,7 @@ impl Conn {
 
     fn note(&self, reason: Reason, object: &[u8], username: &[u8]) {
         let mut client_info = String::new();
-        self.client.describe(&mut client_info);
+        self.client.describe(self.shared.settings.product, &mut client_info);
         let denial = Denial { reason, object, username, client_info };
         self.shared.settings.acl.log().note(wall_ms(), denial);
     }

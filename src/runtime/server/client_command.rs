@@ -5,7 +5,9 @@
 use bytes::Bytes;
 
 use super::conn::Conn;
-use crate::wire::command::{ClientFilter, ClientKind, ClientSub, Kill, ReplyMode, SkipMe, Tracking};
+use crate::wire::command::{
+    ClientFilter, ClientKind, ClientSub, CommandError, Kill, ReplyMode, SkipMe, Tracking,
+};
 use crate::wire::{Value, help};
 
 impl Conn {
@@ -52,13 +54,13 @@ impl Conn {
 
     fn client_info(&self) -> Value {
         let mut line = String::new();
-        self.client.describe(&mut line);
+        self.client.describe(self.shared.settings.product, &mut line);
         line.push('\n');
         Value::verbatim(line)
     }
 
     fn list(&self, kind: Option<ClientKind>, ids: Option<&[i64]>) -> Value {
-        Value::verbatim(self.shared.clients.list(kind, ids))
+        Value::verbatim(self.shared.clients.list(self.shared.settings.product, kind, ids))
     }
 
     fn kill(&mut self, kill: Kill) {
@@ -70,12 +72,9 @@ impl Conn {
                 let (count, myself) = self.shared.clients.kill(&filter, me);
                 (if count > 0 { Value::ok() } else { Value::error("ERR No such client") }, myself)
             }
-            Kill::Filter(filter) => match &filter.user {
-                Some(user) if self.shared.settings.acl.get(user).is_none() => {
-                    let text = format!("ERR No such user '{}'", String::from_utf8_lossy(user));
-                    (Value::error(text), false)
-                }
-                Some(_) | None => {
+            Kill::Filter(filter) => match self.wrong_filter(&filter) {
+                Some(error) => (error.to_value(), false),
+                None => {
                     let (count, myself) = self.shared.clients.kill(&filter, me);
                     (Value::Integer(i64::try_from(count).unwrap_or(i64::MAX)), myself)
                 }
@@ -85,6 +84,12 @@ impl Conn {
         if myself {
             self.close();
         }
+    }
+
+    fn wrong_filter(&self, filter: &ClientFilter) -> Option<CommandError> {
+        let unknown = filter.users.iter().find(|user| self.shared.settings.acl.get(user).is_none());
+        let error = unknown.map(|user| CommandError::quoting("ERR No such user '", user, "'"));
+        error.or_else(|| filter.error.clone())
     }
 
     /// `SKIP` silences itself and the next command, `OFF` itself and all to come.

@@ -12,6 +12,8 @@ use dashmap::DashMap;
 
 use super::address::Address;
 use super::output::{Killed, Outbox};
+use super::stats::Counter;
+use crate::product::Product;
 use crate::wire::command::{ClientFilter, ClientKind, SkipMe};
 
 /// Whom a client counts as before AUTH, in lists and for `KILL USER`.
@@ -41,6 +43,10 @@ pub(super) struct Client {
     channels: AtomicUsize,
     patterns: AtomicUsize,
     no_evict: AtomicBool,
+    /// Bytes read, bytes written, commands executed: what Valkey shows.
+    pub(super) bytes_in: Counter,
+    pub(super) bytes_out: Counter,
+    pub(super) commands: Counter,
     /// What it did itself ends its connection, after the reply.
     condemned: AtomicBool,
     texts: Mutex<Texts>,
@@ -111,10 +117,10 @@ impl Clients {
     }
 
     /// `CLIENT LIST`: by kind, or by id in the order asked for.
-    pub(super) fn list(&self, kind: Option<ClientKind>, ids: Option<&[i64]>) -> String {
+    pub(super) fn list(&self, product: Product, kind: Option<ClientKind>, ids: Option<&[i64]>) -> String {
         let mut out = String::new();
         let mut add = |client: &Client| {
-            client.describe(&mut out);
+            client.describe(product, &mut out);
             out.push('\n');
         };
         if let Some(ids) = ids {
@@ -207,6 +213,9 @@ impl Client {
             channels: AtomicUsize::new(0),
             patterns: AtomicUsize::new(0),
             no_evict: AtomicBool::new(false),
+            bytes_in: Counter::default(),
+            bytes_out: Counter::default(),
+            commands: Counter::default(),
             condemned: AtomicBool::new(false),
             texts: Mutex::default(),
         }
@@ -265,7 +274,7 @@ impl Client {
     /// Its line in `CLIENT LIST`, without the line end.
     ///
     /// Differs: buffers that we do not have (`argv-mem`, `rbs`...) are 0.
-    pub(super) fn describe(&self, out: &mut String) {
+    pub(super) fn describe(&self, product: Product, out: &mut String) {
         let texts = self.texts();
         let (pending, chunks) = self.outbox.pending();
         let input = self.input.load(Ordering::Relaxed);
@@ -294,6 +303,11 @@ impl Client {
             text(&texts.lib_name),
             text(&texts.lib_ver),
         );
+        if product.is_valkey() {
+            let figures = [&self.bytes_in, &self.bytes_out, &self.commands].map(Counter::get);
+            let _ =
+                write!(out, " tot-net-in={} tot-net-out={} tot-cmds={}", figures[0], figures[1], figures[2]);
+        }
     }
 
     fn flags(&self, texts: &Texts) -> String {
@@ -316,7 +330,7 @@ impl Client {
             && filter.addr.as_ref().is_none_or(|addr| is(&self.addr, addr))
             && filter.laddr.as_ref().is_none_or(|addr| is(&self.local, addr))
             && filter.max_age.is_none_or(|least| age >= least)
-            && filter.user.as_ref().is_none_or(|wanted| user().as_bytes() == &wanted[..])
+            && filter.users.last().is_none_or(|wanted| user().as_bytes() == &wanted[..])
     }
 }
 
@@ -345,7 +359,7 @@ mod tests {
     fn a_line_has_stocks_fields_in_stocks_order() {
         let clients = Clients::default();
         client(&clients, 1_000).update(|texts| texts.name = Bytes::from("n"));
-        let line = clients.list(None, None);
+        let line = clients.list(Product::Redis, None, None);
         let fields: Vec<_> = line.split_whitespace().filter_map(|field| field.split('=').next()).collect();
         assert_eq!(
             fields.join(" "),
@@ -355,6 +369,8 @@ mod tests {
         let start =
             "id=1 addr=127.0.0.1:1000 laddr=127.0.0.1:26379 fd=8 name=n age=0 idle=0 flags=N db=0 sub=0 ";
         assert!(line.starts_with(start), "{line}");
+        let line = clients.list(Product::Valkey, None, None);
+        assert!(line.ends_with(" lib-name= lib-ver= tot-net-in=0 tot-net-out=0 tot-cmds=0\n"), "{line}");
     }
 
     #[test]
@@ -368,7 +384,7 @@ mod tests {
             (filter(|f| f.addr = Some(Bytes::from("127.0.0.1:1001"))), (1, false)),
             (filter(|f| f.addr = Some(Bytes::from("127.0.0.1:1"))), (0, false)),
             (filter(|f| f.laddr = Some(Bytes::from("127.0.0.1:26379"))), (2, false)),
-            (filter(|f| f.user = Some(Bytes::from("bob"))), (0, false)),
+            (filter(|f| f.users = vec![Bytes::from("bob")]), (0, false)),
             (filter(|f| f.max_age = Some(0)), (2, false)),
             (filter(|f| f.max_age = Some(100)), (0, false)),
         ] {

@@ -338,6 +338,7 @@ impl Conn {
         self.client.outbox.written(written, complete);
         self.shared.stats.writes.add(1);
         self.shared.stats.bytes_out.add(count_of(written));
+        self.client.bytes_out.add(count_of(written));
         Poll::Ready(Step::Work)
     }
 
@@ -355,6 +356,7 @@ impl Conn {
         self.client.heard(self.input.len());
         self.shared.stats.reads.add(1);
         self.shared.stats.bytes_in.add(count_of(bytes.len()));
+        self.client.bytes_in.add(count_of(bytes.len()));
         Poll::Ready(Step::Work)
     }
 

@@ -8,9 +8,8 @@ use super::auth::{HELLO_NOAUTH, Identity, NOAUTH};
 use super::conn::Conn;
 use super::info;
 use super::pubsub::Kind;
-use super::settings::REPORTED_VERSION;
 use crate::engine::Command;
-use crate::wire::command::{self, ClientCommand, Flag, Hello, ReplyMode, Shutdown, Spec};
+use crate::wire::command::{self, ClientCommand, Flag, Hello, HelloOption, ReplyMode, Shutdown, Spec};
 use crate::wire::{Proto, Value, catalog};
 
 /// The only channel that `PUBLISH` accepts.
@@ -26,18 +25,19 @@ impl Conn {
         }
         let renamed = self.shared.settings.renames.apply(&mut argv);
         let parsed = renamed.and_then(|()| command::parse(&argv));
-        let spec = match &parsed {
-            Ok(parsed) => Some(parsed.spec),
-            Err(error) => error.spec,
+        let (spec, named) = match &parsed {
+            Ok(parsed) => (Some(parsed.spec), Some(parsed.spec)),
+            Err(error) => (error.spec, error.named),
         };
+        self.client.update(|texts| texts.command = named.map(|spec| spec.name));
         if let Some(refusal) = spec.and_then(|spec| self.refusal(spec, &argv)) {
             return self.reply(&refusal);
         }
+        self.shared.stats.commands.add(u64::from(spec.is_some()));
+        self.client.commands.add(u64::from(spec.is_some()));
         match parsed {
             Err(error) => self.reply(&error.to_value()),
             Ok(parsed) => {
-                self.shared.stats.commands.add(1);
-                self.client.update(|texts| texts.command = Some(parsed.spec.name));
                 if !matches!(parsed.command, ClientCommand::Client(_)) {
                     self.tracking.used();
                 }
@@ -73,7 +73,7 @@ impl Conn {
             ClientCommand::Acl(acl) => self.acl(acl),
             ClientCommand::Auth { user, pass } => self.auth(argv, user.as_deref(), &pass),
             ClientCommand::Client(sub) => self.client_command(sub),
-            ClientCommand::Command(sub) => self.reply(&catalog::reply(&sub)),
+            ClientCommand::Command(sub) => self.reply(&catalog::reply(&sub, self.shared.settings.product)),
             ClientCommand::Hello(hello) => self.hello(argv, &hello),
             ClientCommand::Info(sections) => {
                 let text = info::text(&self.shared, &sections);
@@ -104,25 +104,33 @@ impl Conn {
     }
 
     fn hello(&mut self, argv: &[Bytes], hello: &Hello) {
-        if let Some((user, pass)) = &hello.auth
-            && let Err(error) = self.log_in(argv, Some(user), pass)
-        {
-            return self.reply(&Value::error(error));
+        for option in &hello.options {
+            match option {
+                HelloOption::Auth { user, pass } => {
+                    if let Err(error) = self.log_in(argv, Some(user), pass) {
+                        return self.reply(&Value::error(error));
+                    }
+                }
+                HelloOption::SetName(name) => {
+                    let name = Bytes::copy_from_slice(name);
+                    self.client.update(|texts| texts.name = name);
+                }
+            }
+        }
+        if let Some(error) = &hello.error {
+            return self.reply(&error.to_value());
         }
         if !self.who.is_logged_in() {
             return self.reply(&Value::error(HELLO_NOAUTH));
-        }
-        if let Some(name) = &hello.name {
-            let name = Bytes::copy_from_slice(name);
-            self.client.update(|texts| texts.name = name);
         }
         if let Some(proto) = hello.proto {
             self.switch(proto);
         }
         let id = i64::try_from(self.client.id).unwrap_or(i64::MAX);
+        let (server, version) = self.shared.settings.introduced_as().in_hello();
         self.reply(&Value::map([
-            ("server", Value::bulk(self.shared.settings.product.name())),
-            ("version", Value::bulk(REPORTED_VERSION)),
+            ("server", Value::bulk(server)),
+            ("version", Value::bulk(version)),
             ("proto", Value::Integer(self.proto.number())),
             ("id", Value::Integer(id)),
             ("mode", Value::bulk("sentinel")),

@@ -8,8 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Shared;
 use super::listen::Kind;
-use super::settings::{Product, REPORTED_VERSION, Settings};
+use super::settings::Settings;
 use crate::engine::MasterView;
+use crate::product::{REDIS_VERSION, VALKEY_VERSION, VIGIA_VERSION};
 
 /// Appends a section.
 type Write = fn(&Shared, &mut String);
@@ -44,19 +45,20 @@ fn server(shared: &Shared, out: &mut String) {
     let uptime = shared.stats.started.elapsed().as_secs();
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     out.push_str("# Server\r\n");
-    lines! { out, "redis_version" = REPORTED_VERSION; }
-    if settings.product == Product::Valkey {
-        lines! { out, "server_name" = "valkey"; "valkey_version" = REPORTED_VERSION; }
+    lines! { out, "redis_version" = REDIS_VERSION; }
+    if settings.product.is_valkey() {
+        lines! { out, "server_name" = "valkey"; "valkey_version" = VALKEY_VERSION; }
     }
     lines! { out,
-        "vigia_version" = env!("CARGO_PKG_VERSION");
+        "vigia_version" = VIGIA_VERSION;
         "redis_git_sha1" = "00000000";
         "redis_git_dirty" = 0;
         "redis_build_id" = "0";
-        "redis_mode" = "sentinel";
     }
-    if settings.product == Product::Valkey {
+    if settings.introduced_as().is_valkey() {
         lines! { out, "server_mode" = "sentinel"; }
+    } else {
+        lines! { out, "redis_mode" = "sentinel"; }
     }
     lines! { out,
         "os" = os();
@@ -77,7 +79,7 @@ fn server(shared: &Shared, out: &mut String) {
         "config_file" = settings.config_file.display();
         "io_threads_active" = 0;
     }
-    if settings.product == Product::Valkey {
+    if settings.product.is_valkey() {
         lines! { out, "availability_zone" = ""; }
     }
     listeners(settings, out);

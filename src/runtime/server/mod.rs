@@ -51,7 +51,7 @@ pub use handshake::MOST as MOST_HANDSHAKES;
 pub use listen::{BindError, Kind, Listener, bind};
 pub use pubsub::Hub;
 pub use renames::Renames;
-pub use settings::{Figures, Limits, Names, Product, REPORTED_VERSION, Settings, Supervisor};
+pub use settings::{Figures, Limits, Settings, Supervisor};
 pub use unix::{File as SocketFile, UnixSocket, bind_unix};
 
 use super::handle::EngineHandle;

@@ -8,13 +8,10 @@ use std::time::{Duration, Instant};
 use super::renames::Renames;
 use crate::engine::settings::defaults;
 use crate::engine::{self, RunId, Time};
+use crate::product::Product;
 use crate::runtime::acl::Acl;
 use crate::runtime::tls::Tls;
 use crate::wire::Limits as RequestLimits;
-
-/// Version that `HELLO` and `INFO` report: the newest one that Redis and Valkey agree on, as
-/// clients compare it as `x.y.z`. Source: spec 08, sections 4 and 6.
-pub const REPORTED_VERSION: &str = "7.2.4";
 
 /// Settings of the listening side of the process.
 #[derive(Clone, Debug)]
@@ -60,6 +57,8 @@ pub struct Settings {
     pub product: Product,
     /// Who supervises the process; only shown.
     pub supervisor: Supervisor,
+    /// `extended-redis-compatibility`, default no: as `valkey-sentinel`, `HELLO` says that it is Redis.
+    pub extended_redis_compatibility: bool,
     /// `hz` as configured, default 10; only shown.
     pub hz: u32,
     /// Figures of `INFO` that others keep.
@@ -93,8 +92,9 @@ impl Settings {
             my_id,
             config_file: PathBuf::new(),
             executable: PathBuf::new(),
-            product: Product::Redis,
+            product: Product::default(),
             supervisor: Supervisor::No,
+            extended_redis_compatibility: false,
             hz: 10,
             figures: Arc::default(),
         }
@@ -123,24 +123,12 @@ impl Supervisor {
     }
 }
 
-/// What `SENTINEL MONITOR` does with a host name.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Names {
-    /// Refuses it: `resolve-hostnames no`, the default.
-    Refused,
-    /// Takes the IP that it stands for now: `resolve-hostnames yes`.
-    Resolved,
-    /// Takes the name, which must stand for something: `announce-hostnames yes` as well.
-    Kept,
-}
-
-impl Names {
-    /// What the settings of the sentinel ask for.
-    pub fn of(resolve_hostnames: bool, announce_hostnames: bool) -> Self {
-        match (resolve_hostnames, announce_hostnames) {
-            (false, _) => Self::Refused,
-            (true, false) => Self::Resolved,
-            (true, true) => Self::Kept,
+impl Settings {
+    /// As what `HELLO` and `INFO` introduce the server. Source: spec 08, section 4.
+    pub fn introduced_as(&self) -> Product {
+        match self.product {
+            Product::Valkey if self.extended_redis_compatibility => Product::Redis,
+            product @ (Product::Vigia | Product::Redis | Product::Valkey) => product,
         }
     }
 }
@@ -177,26 +165,6 @@ impl Default for Limits {
             normal_soft: 0,
             normal_soft_for: Duration::ZERO,
             request: RequestLimits::default(),
-        }
-    }
-}
-
-/// Name of the program that clients believe to talk to.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Product {
-    /// `redis`.
-    #[default]
-    Redis,
-    /// `valkey`.
-    Valkey,
-}
-
-impl Product {
-    /// The word in `HELLO`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Redis => "redis",
-            Self::Valkey => "valkey",
         }
     }
 }

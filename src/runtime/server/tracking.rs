@@ -37,6 +37,11 @@ impl Mode {
         if asked.on {
             let mut prefixes = self.on.take().map(|old| old.prefixes).unwrap_or_default();
             prefixes.extend(asked.prefixes.iter().map(|prefix| Bytes::copy_from_slice(prefix)));
+            // "All keys" is a prefix like others, but is not checked for overlaps.
+            if asked.bcast && asked.prefixes.is_empty() && !prefixes.iter().any(Bytes::is_empty) {
+                prefixes.push(Bytes::new());
+            }
+            prefixes.sort_unstable();
             self.on = Some(Tracking { prefixes, ..asked });
         } else {
             self.on = None;
@@ -46,8 +51,11 @@ impl Mode {
     }
 
     fn check(&self, asked: &Tracking, exists: impl FnOnce(i64) -> bool) -> Result<(), String> {
-        if asked.redirect.is_some_and(|id| id != 0 && !exists(id)) {
+        if asked.redirect.is_some_and(|id| !exists(id)) {
             return Err(NO_REDIRECT.to_owned());
+        }
+        if let Some(error) = &asked.error {
+            return Err(error.to_string());
         }
         if !asked.on {
             return Ok(());

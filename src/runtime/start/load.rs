@@ -39,6 +39,7 @@ pub(super) fn load(launch: &Launch) -> Result<(Loaded, Option<Vec<u8>>), Fatal> 
         Some(ConfigError::Other(_)) | None => Fatal::Log(conf::report(&errors)),
     })?;
     let here = std::env::current_dir().map_err(|error| Fatal::Log(strerror(&error)))?;
+    loaded.generic.product = launch.product;
     loaded.generic.dir = Some(here.to_string_lossy().into_owned());
     Ok((loaded, stdin))
 }

@@ -7,6 +7,7 @@ use crate::engine::settings::LogLevel;
 use crate::engine::{Figures, ScriptId};
 use crate::runtime::driver::{EventSink, Process};
 use crate::runtime::log::{Log, Threshold};
+use crate::runtime::resolver::Resolver;
 use crate::runtime::scripts::Scripts;
 use crate::runtime::server::{self, Hub};
 
@@ -27,6 +28,7 @@ pub(super) struct Outside {
     pub(super) hub: Hub,
     pub(super) figures: Arc<server::Figures>,
     pub(super) scripts: Scripts,
+    pub(super) resolver: Resolver,
     pub(super) logging: Logging,
 }
 
@@ -47,6 +49,10 @@ impl Process for Outside {
 
     fn run_script(&mut self, script: ScriptId, argv: Vec<Arc<str>>) {
         self.scripts.run(script, argv);
+    }
+
+    fn look_up(&mut self, host: Arc<str>) {
+        self.resolver.look_up(host);
     }
 
     fn kill_script(&mut self, script: ScriptId) {

@@ -9,15 +9,18 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::outside::{Logging, Outside};
 use super::pid_file::PidFile;
 use super::supervisor::Supervision;
-use super::{Fatal, Formats, daemon, executable, names, oom, random, settle_identity};
+use super::{Fatal, Formats, Launch, daemon, executable, oom, random, settle_identity};
 use crate::conf::{Generic, Loaded};
 use crate::engine::{Engine, RunId, Time};
 use crate::runtime::acl::{self, Acl};
-use crate::runtime::driver::{COMMANDS, Clock, Driver, Inboxes, LINK_EVENTS, SAVE_RESULTS, SCRIPT_EVENTS};
+use crate::runtime::driver::{
+    COMMANDS, Clock, Driver, Inboxes, LINK_EVENTS, NAME_ANSWERS, SAVE_RESULTS, SCRIPT_EVENTS,
+};
 use crate::runtime::files::{Disk, strerror};
 use crate::runtime::handle::{EngineHandle, Views};
-use crate::runtime::link::{Options, Resolver, TcpLinks};
+use crate::runtime::link::{Options, TcpLinks};
 use crate::runtime::log::Log;
+use crate::runtime::resolver::{Resolved, Resolver};
 use crate::runtime::save::{self, Saver, Writer};
 use crate::runtime::scripts::{ScriptEvent, Scripts};
 use crate::runtime::server::{self, Hub, Renames, Settings, UnixSocket};
@@ -43,6 +46,7 @@ pub(super) struct Surroundings {
 
 /// Serves until a signal, `SHUTDOWN`, or the end of the engine. Returns the exit code.
 pub(super) async fn serve(
+    launch: &Launch,
     config: PathBuf,
     mut loaded: Loaded,
     maxclients: u64,
@@ -63,18 +67,20 @@ pub(super) async fn serve(
     }
     let socket_file = unix.as_ref().map(UnixSocket::file);
     let pid_file = PidFile::write(loaded.generic.pidfile.as_deref());
-    names::settle(&mut loaded.state).await;
     let mut saver = Saver::new(Disk, Formats { generic: loaded.generic.clone(), acl }, config.clone());
     let my_id = settle_identity(&mut loaded, &mut saver)?;
     let supervisor = supervision.who();
-    settings = Settings { my_id, config_file: config, executable: executable(), supervisor, ..settings };
+    let executable = executable(&launch.program);
+    settings = Settings { my_id, config_file: config, executable, supervisor, ..settings };
 
     let hub = Hub::new();
     let log = logging.log.clone();
     let (script_sender, scripts) = mpsc::channel(SCRIPT_EVENTS);
+    let (name_sender, names) = mpsc::channel(NAME_ANSWERS);
     let figures = Arc::clone(&settings.figures);
-    let outside = Outside { hub: hub.clone(), figures, scripts: Scripts::new(script_sender), logging };
-    let mut engine = start_engine(&loaded, tls, saver, outside, scripts)?;
+    let (scripts_out, resolver) = (Scripts::new(script_sender), Resolver::new(name_sender));
+    let outside = Outside { hub: hub.clone(), figures, scripts: scripts_out, resolver, logging };
+    let mut engine = start_engine(&loaded, tls, saver, outside, scripts, names)?;
     let (stop_server, server_stopped) = watch::channel(false);
     let (asked_to_stop, mut stop_asked) = mpsc::channel(STOP_QUEUE);
     let on_shutdown = move || {
@@ -121,6 +127,7 @@ fn start_engine(
     saver: Saver<Disk, Formats>,
     outside: Outside,
     scripts: mpsc::Receiver<ScriptEvent>,
+    names: mpsc::Receiver<Resolved>,
 ) -> Result<Running, Fatal> {
     let (link_sender, links) = mpsc::channel(LINK_EVENTS);
     let (asked_sender, asked) = mpsc::channel(COMMANDS);
@@ -128,11 +135,8 @@ fn start_engine(
     let (stop, stopped) = oneshot::channel();
     let writer = save::spawn(saver, saved_sender)
         .map_err(|error| Fatal::Log(format!("No thread for saving: {}", strerror(&error))))?;
-    let options = Options {
-        source: source_addr(&loaded.generic),
-        resolver: Arc::new(Resolver::default()),
-        tls: tls.filter(|tls| tls.config().replication),
-    };
+    let options =
+        Options { source: source_addr(&loaded.generic), tls: tls.filter(|tls| tls.config().replication) };
     let mut seed = [0_u8; 8];
     random(&mut seed)?;
 
@@ -140,7 +144,7 @@ fn start_engine(
     let clock = Clock::start();
     let engine = Engine::new(loaded.state.clone(), u64::from_le_bytes(seed), Time(0));
     let links_out = TcpLinks::new(options, link_sender);
-    let inboxes = Inboxes { links, asked, scripts, saved };
+    let inboxes = Inboxes { links, asked, scripts, names, saved };
     let driver = Driver::new(engine, clock, inboxes, links_out, writer, views.clone(), outside);
     let task = tokio::spawn(driver.run(stopped));
     Ok(Running { handle: EngineHandle::new(asked_sender, views), stop, task })
@@ -224,12 +228,15 @@ fn server_settings(generic: &Generic, maxclients: u64, acl: Arc<Acl>) -> Setting
     settings.tcp_keepalive_secs = generic.tcp_keepalive.into();
     settings.tcp_backlog = generic.tcp_backlog;
     settings.acl = acl;
-    let hz = generic.raw.get("hz").and_then(|lines| lines.last()?.first()?.parse().ok());
+    settings.product = generic.product;
+    let raw = |name: &str| generic.raw.get(name).and_then(|lines| lines.last()?.first());
+    settings.extended_redis_compatibility =
+        raw("extended-redis-compatibility").is_some_and(|word| word.eq_ignore_ascii_case("yes"));
+    let hz = raw("hz").and_then(|word| word.parse().ok());
     settings.hz = hz.unwrap_or(settings.hz).clamp(MIN_HZ, MAX_HZ);
     settings.unixsocket.clone_from(&generic.unixsocket);
     settings.unixsocketperm = generic.unixsocketperm;
-    let group = generic.raw.get("unixsocketgroup").and_then(|lines| lines.last()?.first());
-    settings.unixsocketgroup = group.cloned();
+    settings.unixsocketgroup = raw("unixsocketgroup").cloned();
     settings.renames = Renames::new(&generic.renamed_commands);
     settings.limits.normal_hard = size(generic.normal_limit.hard);
     settings.limits.normal_soft = size(generic.normal_limit.soft);

@@ -114,4 +114,4 @@ impl Tls {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

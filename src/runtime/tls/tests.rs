@@ -29,21 +29,21 @@ impl Sources for NoFiles {
 }
 
 /// A folder with a CA, a v1 certificate `node`, and an encrypted key `locked`.
-struct Files {
+pub(in crate::runtime) struct Files {
     folder: tempfile::TempDir,
     ca: Authority,
     node: Pair,
 }
 
 impl Files {
-    fn new() -> Self {
+    pub(in crate::runtime) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ca = Authority::new(folder.path(), "ca");
         let node = ca.issue("node", Claims { rsa: true, ..Claims::default() });
         Self { folder, ca, node }
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(in crate::runtime) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
     }
 
@@ -54,7 +54,7 @@ impl Files {
         config(&format!("{good}\n{lines}").replace("DIR", &self.folder.path().display().to_string()))
     }
 
-    fn tls(&self, lines: &str) -> Tls {
+    pub(in crate::runtime) fn tls(&self, lines: &str) -> Tls {
         Tls::new(self.config(lines)).unwrap()
     }
 

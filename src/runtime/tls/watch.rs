@@ -82,15 +82,20 @@ enum Why {
 }
 
 /// Keeps the contexts as the files are, for ever. `tls` has just been made.
-pub async fn watch(tls: Arc<Tls>) {
-    let hangup = signal(SignalKind::hangup());
-    let mut hangup = match hangup {
+///
+/// SIGHUP is listened to from this call on.
+pub fn watch(tls: Arc<Tls>) -> impl Future<Output = ()> + Send {
+    let hangup = match signal(SignalKind::hangup()) {
         Ok(hangup) => Some(hangup),
         Err(error) => {
             tracing::warn!("SIGHUP will not reload TLS certificates: {error}; changes of the files will");
             None
         }
     };
+    look_after(tls, hangup)
+}
+
+async fn look_after(tls: Arc<Tls>, mut hangup: Option<Signal>) {
     let mut changes = Changes::new(tls.seen.clone());
     let mut renewed = Instant::now();
     loop {

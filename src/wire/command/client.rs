@@ -90,8 +90,11 @@ pub struct ClientFilter {
     pub id: Option<i64>,
     /// `TYPE`.
     pub kind: Option<ClientKind>,
-    /// `USER`; stock answers `ERR No such user '...'` for an unknown one.
-    pub user: Option<Bytes>,
+    /// Each `USER`: the last counts, but all must exist, or stock answers `ERR No such user '...'`
+    /// before it reads on.
+    pub users: Vec<Bytes>,
+    /// What is wrong with the words behind the users.
+    pub error: Option<CommandError>,
     /// `ADDR`.
     pub addr: Option<Bytes>,
     /// `LADDR`.
@@ -128,8 +131,10 @@ pub enum ReplyMode {
 pub struct Tracking {
     /// `on`.
     pub on: bool,
-    /// `REDIRECT id`; the server checks that the connection exists.
+    /// `REDIRECT id`: the server checks that the connection exists, before it reads on.
     pub redirect: Option<i64>,
+    /// What is wrong with the words behind the `REDIRECT`.
+    pub error: Option<CommandError>,
     /// `BCAST`.
     pub bcast: bool,
     /// `OPTIN`.
@@ -184,13 +189,20 @@ fn kill(args: &[Bytes]) -> Result<Kill> {
         return Ok(Kill::Addr(addr.clone()));
     }
     let mut filter = Box::new(ClientFilter::default());
-    let mut pairs = args.chunks_exact(2);
-    for pair in &mut pairs {
+    match filters(&mut filter, args) {
+        Err(error) if filter.users.is_empty() => return Err(error),
+        result => filter.error = result.err(),
+    }
+    Ok(Kill::Filter(filter))
+}
+
+fn filters(filter: &mut ClientFilter, args: &[Bytes]) -> Result<()> {
+    for pair in args.chunks(2) {
         let [option, value] = pair else { return Err(words::syntax()) };
         match words::lower(option).as_str() {
             "id" => filter.id = Some(positive_id(value)?),
             "type" => filter.kind = Some(kind(value)?),
-            "user" => filter.user = Some(value.clone()),
+            "user" => filter.users.push(value.clone()),
             "addr" => filter.addr = Some(value.clone()),
             "laddr" => filter.laddr = Some(value.clone()),
             "maxage" => filter.max_age = Some(words::integer(value)?),
@@ -198,7 +210,7 @@ fn kill(args: &[Bytes]) -> Result<Kill> {
             _ => return Err(words::syntax()),
         }
     }
-    if pairs.remainder().is_empty() { Ok(Kill::Filter(filter)) } else { Err(words::syntax()) }
+    Ok(())
 }
 
 fn positive_id(word: &[u8]) -> Result<i64> {
@@ -222,10 +234,7 @@ fn kind(word: &[u8]) -> Result<ClientKind> {
         "master" | "primary" => Ok(ClientKind::Master),
         "replica" | "slave" => Ok(ClientKind::Replica),
         "pubsub" => Ok(ClientKind::PubSub),
-        _ => {
-            let text = format!("ERR Unknown client type '{}'", String::from_utf8_lossy(word));
-            Err(CommandError::new(text))
-        }
+        _ => Err(CommandError::quoting("ERR Unknown client type '", word, "'")),
     }
 }
 
@@ -282,10 +291,7 @@ fn set_info(args: &[Bytes]) -> Result<ClientSub> {
     let version = match words::lower(&option).as_str() {
         "lib-name" => false,
         "lib-ver" => true,
-        _ => {
-            let text = format!("ERR Unrecognized option '{}'", String::from_utf8_lossy(&option));
-            return Err(CommandError::new(text));
-        }
+        _ => return Err(CommandError::quoting("ERR Unrecognized option '", &option, "'")),
     };
     if value.iter().all(u8::is_ascii_graphic) {
         return Ok(ClientSub::SetInfo { version, value });
@@ -302,41 +308,38 @@ fn set_name(args: &[Bytes]) -> Result<ClientSub> {
 
 fn tracking(args: &[Bytes]) -> Result<Tracking> {
     let mut tracking = Tracking::default();
+    match tracking_words(&mut tracking, args) {
+        Err(error) if tracking.redirect.is_none() => return Err(error),
+        result => tracking.error = result.err(),
+    }
+    Ok(tracking)
+}
+
+fn tracking_words(tracking: &mut Tracking, args: &[Bytes]) -> Result<()> {
     let mut options = args.get(1..).unwrap_or_default();
     while let Some((option, rest)) = options.split_first() {
-        options = match (words::lower(option).as_str(), rest) {
+        options = rest;
+        match (words::lower(option).as_str(), rest) {
+            ("redirect", [_, ..]) if tracking.redirect.is_some() => {
+                return Err(CommandError::new("ERR A client can only redirect to a single other client"));
+            }
             ("redirect", [id, rest @ ..]) => {
                 tracking.redirect = Some(words::integer(id)?);
-                rest
+                options = rest;
             }
             ("prefix", [prefix, rest @ ..]) => {
                 tracking.prefixes.push(prefix.clone());
-                rest
+                options = rest;
             }
-            ("bcast", rest) => {
-                tracking.bcast = true;
-                rest
-            }
-            ("optin", rest) => {
-                tracking.opt_in = true;
-                rest
-            }
-            ("optout", rest) => {
-                tracking.opt_out = true;
-                rest
-            }
-            ("noloop", rest) => {
-                tracking.no_loop = true;
-                rest
-            }
+            ("bcast", _) => tracking.bcast = true,
+            ("optin", _) => tracking.opt_in = true,
+            ("optout", _) => tracking.opt_out = true,
+            ("noloop", _) => tracking.no_loop = true,
             _ => return Err(words::syntax()),
-        };
+        }
     }
     tracking.on = on_off(&words::at(args, 0)?)?;
-    if tracking.on {
-        check_modes(&tracking)?;
-    }
-    Ok(tracking)
+    if tracking.on { check_modes(tracking) } else { Ok(()) }
 }
 
 fn check_modes(tracking: &Tracking) -> Result<()> {

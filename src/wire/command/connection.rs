@@ -11,10 +11,25 @@ use crate::wire::words;
 pub struct Hello {
     /// The protocol asked for; `None` leaves it.
     pub proto: Option<Proto>,
-    /// User and password.
-    pub auth: Option<(Bytes, Bytes)>,
-    /// Name of the connection; empty unsets.
-    pub name: Option<Bytes>,
+    /// What comes before the protocol changes, from the left; what was done stays when a later
+    /// option fails.
+    pub options: Vec<HelloOption>,
+    /// What is wrong with the words behind these options.
+    pub error: Option<CommandError>,
+}
+
+/// One option of `HELLO`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HelloOption {
+    /// `AUTH user pass`.
+    Auth {
+        /// The user.
+        user: Bytes,
+        /// The password.
+        pass: Bytes,
+    },
+    /// `SETNAME name`; an empty one unsets.
+    SetName(Bytes),
 }
 
 /// `SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE]`; saving is never done by a sentinel, so the words do
@@ -41,23 +56,32 @@ pub(super) fn hello(args: &[Bytes]) -> Result<Hello> {
     };
     let mut hello = Hello { proto: Some(proto), ..Hello::default() };
     while let Some((option, rest)) = options.split_first() {
-        options = match rest {
-            [user, pass, rest @ ..] if option.eq_ignore_ascii_case(b"auth") => {
-                hello.auth = Some((user.clone(), pass.clone()));
-                rest
+        match hello_option(option, rest) {
+            Ok((option, rest)) => {
+                hello.options.push(option);
+                options = rest;
             }
-            [name, rest @ ..] if option.eq_ignore_ascii_case(b"setname") => {
-                check_name(name)?;
-                hello.name = Some(name.clone());
-                rest
+            Err(error) if hello.options.is_empty() => return Err(error),
+            Err(error) => {
+                hello.error = Some(error);
+                break;
             }
-            _ => {
-                let text = format!("ERR Syntax error in HELLO option '{}'", String::from_utf8_lossy(option));
-                return Err(CommandError::new(text));
-            }
-        };
+        }
     }
     Ok(hello)
+}
+
+fn hello_option<'a>(option: &[u8], rest: &'a [Bytes]) -> Result<(HelloOption, &'a [Bytes])> {
+    match rest {
+        [user, pass, rest @ ..] if option.eq_ignore_ascii_case(b"auth") => {
+            Ok((HelloOption::Auth { user: user.clone(), pass: pass.clone() }, rest))
+        }
+        [name, rest @ ..] if option.eq_ignore_ascii_case(b"setname") => {
+            check_name(name)?;
+            Ok((HelloOption::SetName(name.clone()), rest))
+        }
+        _ => Err(CommandError::quoting("ERR Syntax error in HELLO option '", option, "'")),
+    }
 }
 
 /// Names of connections have neither blanks nor anything outside printable ASCII.

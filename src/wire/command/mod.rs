@@ -20,10 +20,10 @@ use bytes::Bytes;
 
 pub use acl::AclCommand;
 pub use client::{ClientFilter, ClientKind, ClientSub, Kill, ReplyMode, SkipMe, Tracking};
-pub use connection::{Hello, Shutdown};
+pub use connection::{Hello, HelloOption, Shutdown};
 pub use introspect::{CommandSub, ListFilter};
 pub use sentinel::SentinelCommand;
-pub use spec::{Arg, Category, Flag, Spec, Traits};
+pub use spec::{Arg, Category, Flag, Spec, Traits, VALKEY_SINCE};
 pub use table::{TABLE, find, listed};
 
 use super::words;
@@ -102,6 +102,8 @@ pub struct CommandError {
     /// a wrong number of words, which stock reports even to a client that is not authenticated.
     /// `Some`: an error of its options; authentication and permissions go first.
     pub spec: Option<&'static Spec>,
+    /// The command that the words name, whatever is wrong with the others.
+    pub named: Option<&'static Spec>,
 }
 
 impl CommandError {
@@ -111,7 +113,12 @@ impl CommandError {
     }
 
     pub(super) fn new(text: impl Into<Bytes>) -> Self {
-        Self { text: text.into(), spec: None }
+        Self { text: text.into(), spec: None, named: None }
+    }
+
+    /// A text around a word of the client, which may be any bytes; stock stops at a NUL.
+    pub fn quoting(before: &str, word: &[u8], after: &str) -> Self {
+        Self::new([before.as_bytes(), words::cut(word, usize::MAX), after.as_bytes()].concat())
     }
 }
 
@@ -134,7 +141,11 @@ type Result<T> = std::result::Result<T, CommandError>;
 /// Source: spec 02, section 2.
 pub fn lookup(argv: &[Bytes]) -> Result<&'static Spec> {
     let spec = resolve(argv)?;
-    if spec.takes(argv.len()) { Ok(spec) } else { Err(wrong_arity(spec)) }
+    if spec.takes(argv.len()) {
+        Ok(spec)
+    } else {
+        Err(CommandError { named: Some(spec), ..wrong_arity(spec) })
+    }
 }
 
 /// The same, whatever the number of words.
@@ -162,7 +173,7 @@ pub fn parse(argv: &[Bytes]) -> Result<Parsed> {
     let spec = lookup(argv)?;
     match typed(spec, argv) {
         Ok(command) => Ok(Parsed { command, spec }),
-        Err(error) => Err(CommandError { spec: Some(spec), ..error }),
+        Err(error) => Err(CommandError { spec: Some(spec), named: Some(spec), ..error }),
     }
 }
 

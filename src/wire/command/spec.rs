@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use crate::product::Product;
+
+/// The version in which Valkey renamed commands.
+pub const VALKEY_SINCE: &str = "8.0.0";
+
 /// A property of a command, as `COMMAND INFO` shows it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Flag {
@@ -78,6 +83,10 @@ pub struct Spec {
     pub args: &'static [Arg],
     /// Whether lists leave it out: Vigía's own additions.
     pub hidden: bool,
+    /// Whether Redis does not have it.
+    pub valkey: bool,
+    /// What it is called in Valkey, where this name is deprecated since [`VALKEY_SINCE`].
+    pub valkey_name: Option<&'static str>,
     /// Its sub-commands.
     pub subs: &'static [Spec],
 }
@@ -163,6 +172,11 @@ impl Spec {
         self.subs.iter().find(|spec| spec.split().1.is_some_and(called))
     }
 
+    /// Whether lists of this product show it.
+    pub fn is_listed(&self, product: Product) -> bool {
+        !self.hidden && (!self.valkey || product.lists_primary())
+    }
+
     /// Whether it has the flag.
     pub fn has(&self, flag: Flag) -> bool {
         self.traits.flags.contains(&flag)
@@ -195,6 +209,8 @@ pub(super) const fn row(
         deprecated: None,
         args: &[],
         hidden: false,
+        valkey: false,
+        valkey_name: None,
         subs: &[],
     }
 }
@@ -222,6 +238,14 @@ impl Spec {
 
     pub(super) const fn hidden(self) -> Self {
         Self { hidden: true, ..self }
+    }
+
+    pub(super) const fn valkey(self) -> Self {
+        Self { valkey: true, ..self }
+    }
+
+    pub(super) const fn valkey_name(self, name: &'static str) -> Self {
+        Self { valkey_name: Some(name), ..self }
     }
 
     pub(super) const fn subs(self, subs: &'static [Spec]) -> Self {

@@ -218,8 +218,11 @@ fn connection_commands_are_typed() {
             "hello 3 auth u p setname n",
             Hello(super::Hello {
                 proto: Some(Proto::Resp3),
-                auth: Some((bytes("u"), bytes("p"))),
-                name: Some(bytes("n")),
+                options: vec![
+                    HelloOption::Auth { user: bytes("u"), pass: bytes("p") },
+                    HelloOption::SetName(bytes("n")),
+                ],
+                error: None,
             }),
         ),
         ("AUTH p", Auth { user: None, pass: bytes("p") }),
@@ -243,6 +246,29 @@ fn connection_commands_are_typed() {
 }
 
 #[test]
+fn what_precedes_an_error_in_hello_and_in_filters_is_done_first() {
+    let ClientCommand::Hello(hello) = command("HELLO 2 SETNAME n AUTH u p FOO") else { panic!() };
+    assert_eq!(hello.options.len(), 2);
+    assert_eq!(hello.error.unwrap().to_string(), "ERR Syntax error in HELLO option 'FOO'");
+    let ClientCommand::Client(ClientSub::Kill(Kill::Filter(filter))) = command("CLIENT KILL USER u ID x")
+    else {
+        panic!()
+    };
+    assert_eq!(filter.users, [bytes("u")]);
+    assert_eq!(filter.error.unwrap().to_string(), "ERR client-id should be greater than 0");
+    let ClientCommand::Client(ClientSub::Tracking(tracking)) =
+        command("CLIENT TRACKING ON REDIRECT 5 REDIRECT 6")
+    else {
+        panic!()
+    };
+    assert_eq!(tracking.redirect, Some(5));
+    assert_eq!(
+        tracking.error.unwrap().to_string(),
+        "ERR A client can only redirect to a single other client"
+    );
+}
+
+#[test]
 fn client_commands_are_typed() {
     use ClientSub::*;
     let tracking = |tracking: super::Tracking| Tracking(super::Tracking { on: true, ..tracking });
@@ -259,7 +285,8 @@ fn client_commands_are_typed() {
             Kill(super::Kill::Filter(Box::new(ClientFilter {
                 id: Some(5),
                 kind: Some(ClientKind::Replica),
-                user: Some(bytes("default")),
+                users: vec![bytes("default")],
+                error: None,
                 addr: Some(bytes("a")),
                 laddr: Some(bytes("b")),
                 max_age: Some(7),

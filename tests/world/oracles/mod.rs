@@ -102,7 +102,7 @@ pub trait Oracle: std::fmt::Debug {
 }
 
 /// All rules.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Oracles(Vec<Box<dyn Oracle>>);
 
 impl Oracles {

@@ -3,6 +3,7 @@
 mod commands;
 mod flow;
 mod limits;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ impl Server {
         let addr = listener.local_addr().unwrap();
         let mut settings = Settings::new(RunId::from("0123456789012345678901234567890123456789"));
         change(&mut settings);
+        let kind = if settings.tls.is_some() { Kind::Tls } else { Kind::Tcp };
         let views = Arc::new(DashMap::new());
         let view = view("mymaster", "127.0.0.1", 6_379);
         views.insert(view.name.clone(), Arc::new(view));
@@ -56,7 +58,7 @@ impl Server {
         };
         let handle = EngineHandle::new(ask, views);
         let serving = tokio::spawn(serve(
-            vec![Listener { socket: listener, kind: Kind::Tcp }],
+            vec![Listener { socket: listener, kind }],
             None,
             settings,
             handle,

@@ -28,9 +28,11 @@ pub(super) static SUBS: &[Spec] = &[
         .args(&[string("master-name")]),
     row("sentinel|flushconfig", 2, &SENTINEL, "2.8.4", GROUP).doc("Rewrite configuration file", "O(1)"),
     row("sentinel|get-master-addr-by-name", 3, &SENTINEL, "2.8.4", GROUP)
+        .valkey_name("`SENTINEL GET-PRIMARY-ADDR-BY-NAME`")
         .doc("Get port and address of a master", "O(1)")
         .args(&[string("master-name")]),
     row("sentinel|get-primary-addr-by-name", 3, &SENTINEL, "8.0.0", GROUP)
+        .valkey()
         .doc("Get port and address of a primary", "O(1)")
         .args(&[string("primary-name")]),
     row("sentinel|help", 2, &HELP, "6.2.0", GROUP)
@@ -42,15 +44,19 @@ pub(super) static SUBS: &[Spec] = &[
         )
         .args(&[string("nodename").multiple()]),
     row("sentinel|is-master-down-by-addr", 6, &SENTINEL, "2.8.4", GROUP)
+        .valkey_name("`SENTINEL IS-PRIMARY-DOWN-BY-ADDR`")
         .doc("Check if a master is down", "O(1)")
         .args(&[string("ip"), integer("port"), integer("current-epoch"), string("runid")]),
     row("sentinel|is-primary-down-by-addr", 6, &SENTINEL, "8.0.0", GROUP)
+        .valkey()
         .doc("Check if a primary is down", "O(1)")
         .args(&[string("ip"), integer("port"), integer("current-epoch"), string("runid")]),
     row("sentinel|master", 3, &SENTINEL, "2.8.4", GROUP)
+        .valkey_name("`SENTINEL PRIMARY`")
         .doc("Shows the state of a master", "O(1)")
         .args(&[string("master-name")]),
     row("sentinel|masters", 2, &SENTINEL, "2.8.4", GROUP)
+        .valkey_name("`SENTINEL PRIMARIES`")
         .doc("List the monitored masters", "O(N) where N is the number of masters"),
     row("sentinel|monitor", 6, &SENTINEL, "2.8.4", GROUP).doc("Start monitoring", "O(1)").args(&[
         string("name"),
@@ -62,8 +68,10 @@ pub(super) static SUBS: &[Spec] = &[
     row("sentinel|pending-scripts", 2, &SENTINEL, "2.8.4", GROUP)
         .doc("Get information about pending scripts", ""),
     row("sentinel|primaries", 2, &SENTINEL, "8.0.0", GROUP)
+        .valkey()
         .doc("List the monitored primaries", "O(N) where N is the number of primaries"),
     row("sentinel|primary", 3, &SENTINEL, "8.0.0", GROUP)
+        .valkey()
         .doc("Shows the state of a primary", "O(1)")
         .args(&[string("primary-name")]),
     row("sentinel|remove", 3, &SENTINEL, "2.8.4", GROUP)

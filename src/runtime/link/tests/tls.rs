@@ -1,0 +1,132 @@
+//! Links with TLS.
+
+use std::pin::Pin;
+
+use tokio_openssl::SslStream;
+
+use super::*;
+use crate::runtime::tls::Tls;
+use crate::runtime::tls::tests::Files;
+
+/// A world whose links use TLS, and what a node needs to speak it.
+async fn world(files: &Files) -> (World, Tls) {
+    let tls = Arc::new(files.tls("tls-replication yes"));
+    let (sender, events) = mpsc::channel(16);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = Options { tls: Some(tls), ..Options::default() };
+    (World { links: TcpLinks::new(options, sender), events, listener }, files.tls(""))
+}
+
+async fn accept(world: &World, tls: &Tls) -> SslStream<TcpStream> {
+    let (stream, _) = world.listener.accept().await.unwrap();
+    let mut stream = SslStream::new(tls.server().unwrap(), stream).unwrap();
+    Pin::new(&mut stream).accept().await.unwrap();
+    stream
+}
+
+async fn connected(files: &Files) -> (World, SslStream<TcpStream>) {
+    let (mut world, tls) = world(files).await;
+    world.links.connect(LINK, &world.addr());
+    let node = accept(&world, &tls).await;
+    assert_eq!(world.next().await, "reached");
+    assert_eq!(world.next().await, "up 127.0.0.1");
+    (world, node)
+}
+
+#[tokio::test]
+async fn requests_and_replies_of_any_length_pass() {
+    let files = Files::new();
+    let (mut world, mut node) = connected(&files).await;
+    world.send(&[Request::Ping, Request::Info]);
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"INFO\r\n") {
+        assert_ne!(timeout(LONG, node.read_buf(&mut seen)).await.unwrap().unwrap(), 0);
+    }
+    let text = format!("+PONG\r\n$100000\r\n{}\r\n", "x".repeat(100_000));
+    node.write_all(text.as_bytes()).await.unwrap();
+    assert_eq!(world.next().await, r#"Status("PONG")"#);
+    assert_eq!(world.next().await, "bulk of 100000");
+}
+
+#[tokio::test]
+async fn the_end_is_seen_at_once_with_and_without_a_farewell() {
+    let files = Files::new();
+    for farewell in [true, false] {
+        let (mut world, mut node) = connected(&files).await;
+        if farewell {
+            node.shutdown().await.unwrap();
+        }
+        drop(node);
+        assert_eq!(world.next().await, "down Remote");
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_is_given_up_leaves_nothing_behind() {
+    let files = Files::new();
+    let (mut world, mut node) = connected(&files).await;
+    world.links.close(LINK);
+    let end = timeout(LONG, node.read(&mut [0; 16])).await.unwrap().unwrap_err();
+    assert_eq!(end.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn a_node_that_takes_nothing_is_given_up_with_a_bounded_buffer() {
+    let files = Files::new();
+    let (mut world, _node) = connected(&files).await;
+    let hello = Request::Publish("x".repeat(1_000).into());
+    let flood = async {
+        loop {
+            for _ in 0..64 {
+                world.links.send(LINK, &hello, None);
+            }
+            world.links.flush();
+            tokio::task::yield_now().await;
+            if let Ok(event) = world.events.try_recv() {
+                break event;
+            }
+        }
+    };
+    let event = timeout(LONG, flood).await.unwrap();
+    assert!(matches!(event, LinkEvent::Down { cause: DownCause::Remote, .. }), "{event:?}");
+}
+
+#[tokio::test]
+async fn what_is_no_tls_or_not_trusted_is_the_other_sides_doing() {
+    let files = Files::new();
+    let (mut world, _tls) = world(&files).await;
+    world.links.connect(LINK, &world.addr());
+    let (mut node, _) = world.listener.accept().await.unwrap();
+    node.write_all(b"-ERR unknown command\r\n").await.unwrap();
+    assert_eq!(world.next().await, "reached");
+    assert_eq!(world.next().await, "down Remote");
+
+    let stranger = Files::new().tls("");
+    world.links.connect(LINK, &world.addr());
+    let (stream, _) = world.listener.accept().await.unwrap();
+    let mut stream = SslStream::new(stranger.server().unwrap(), stream).unwrap();
+    assert!(Pin::new(&mut stream).accept().await.is_err());
+    assert_eq!(world.next().await, "reached");
+    assert_eq!(world.next().await, "down Remote");
+}
+
+/// With TLSv1.3 the node judges our certificate after the handshake is done for us.
+#[tokio::test]
+async fn a_node_that_refuses_our_certificate_ends_the_link() {
+    let (files, strangers) = (Files::new(), Files::new());
+    let (mut world, _tls) = world(&files).await;
+    // Ours is believed by nobody there, but their certificate is of our CA.
+    let node = strangers.tls(&format!(
+        "tls-cert-file {}\ntls-key-file {}",
+        files.path("node.crt"),
+        files.path("node.key")
+    ));
+    world.links.connect(LINK, &world.addr());
+    let (stream, _) = world.listener.accept().await.unwrap();
+    let mut stream = SslStream::new(node.server().unwrap(), stream).unwrap();
+    assert!(Pin::new(&mut stream).accept().await.is_err());
+    drop(stream);
+    assert_eq!(world.next().await, "reached");
+    assert_eq!(world.next().await, "up 127.0.0.1");
+    assert_eq!(world.next().await, "down Remote");
+}
