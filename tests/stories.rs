@@ -7,6 +7,8 @@ mod world;
 
 #[path = "stories/agreement.rs"]
 mod agreement;
+#[path = "stories/beside_stock.rs"]
+mod beside_stock;
 #[path = "stories/catalogue.rs"]
 mod catalogue;
 #[path = "stories/corners.rs"]

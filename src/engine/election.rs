@@ -301,6 +301,9 @@ impl Engine {
         if let Some(master) = self.masters.get_mut(&id) {
             master.candidacy.seen = master.candidacy.seen.max(leader_epoch);
         }
+        if self.burns(asked, voter, vote.as_ref()) {
+            self.burnt_late(now, id, asked);
+        }
         let Some(election) = self.election(id, asked) else { return };
         match vote {
             Some((leader, epoch)) if leader == me && epoch == asked => {
@@ -340,15 +343,40 @@ impl Engine {
             |voter: &RunId| master.sentinels.get(voter).is_some_and(|sentinel| sentinel.sdown.is_some());
         let reachable = self.connected_sentinels(id);
         let open = reachable.iter().filter(|(voter, _)| !answered(voter) && !down(voter)).count();
+        let burnt =
+            election.refused.iter().any(|(voter, vote)| self.burns(election.epoch, voter, vote.as_ref()));
         if votes >= needed {
-            return Verdict::Won;
+            return if burnt { Verdict::Lost } else { Verdict::Won };
         }
         let answers = votes + election.refused.len();
         if election.forced && answers < majority(master.voters.len() + 1) {
             let waited = now.since(election.started) >= self.forced_patience(id);
-            return if waited { Verdict::WonWithoutMajority } else { Verdict::Open };
+            return match (waited, burnt) {
+                (false, _) => Verdict::Open,
+                (true, false) => Verdict::WonWithoutMajority,
+                (true, true) => Verdict::Lost,
+            };
         }
         if votes + open < needed { Verdict::Lost } else { Verdict::Open }
+    }
+
+    /// Whether this answer to a request for a vote spoils the epoch, whatever the others voted: a stock peer
+    /// that voted for itself may act in that epoch without a majority (its manual failover asks nobody), or
+    /// with votes of a later one (it counts those of its current epoch). The next epoch is ours alone.
+    ///
+    /// Source: DESIGN section 4, S8.
+    fn burns(&self, asked: Epoch, voter: &RunId, vote: Option<&(RunId, Epoch)>) -> bool {
+        let kin = self.by_run_id.get(voter).and_then(|peer| self.peers.get(peer)).map(|peer| peer.kin);
+        kin != Some(Kin::Vigia) && vote.is_some_and(|(leader, epoch)| leader == voter && *epoch == asked)
+    }
+
+    /// The answer came after the election was won: there is still time to step back.
+    fn burnt_late(&mut self, now: Time, id: MasterId, asked: Epoch) {
+        let Some(master) = self.masters.get(&id) else { return };
+        let ours = master.failover.epoch() == Some(asked);
+        if ours && matches!(master.failover, Failover::Select(_) | Failover::Send { .. }) {
+            self.stand_down(now, id, "a stock sentinel stands in the same epoch");
+        }
     }
 
     fn win(&mut self, now: Time, id: MasterId, without_majority: bool) {

@@ -18,8 +18,11 @@ use super::scripts::Teller;
 use super::select::{self, Candidate, Choice, Situation};
 use super::time::{Span, Time};
 
-/// Longest wait for the entries of stock peers and for fresh INFO before the choice.
+/// Longest wait for the entries of stock peers and for fresh INFO before the choice, where three round trips
+/// to the farthest stock peer take no longer.
 const LOOK: Span = Span::ms(20);
+/// ... and never longer than this: a stock peer that hangs must not hold up a failover.
+const LONGEST_LOOK: Span = Span::ms(500);
 /// Pause between two looks at the replica that is being promoted.
 const PROMOTION_LOOK: Span = Span::ms(5);
 /// A leader that stalled for longer than this stands down (S9).
@@ -213,11 +216,13 @@ impl Engine {
         let peers = self.connected_sentinels(id).into_iter().map(|(_, peer)| peer);
         let may_be_stock = |peer: &PeerId| self.peers.get(peer).is_some_and(|p| p.kin != Kin::Vigia);
         let awaited: BTreeSet<PeerId> = peers.filter(may_be_stock).collect();
+        let trip = |peer: &PeerId| self.peers.get(peer).map(|peer| peer.vitals.round_trip);
+        let farthest = awaited.iter().filter_map(trip).max().unwrap_or(Span::ZERO);
+        let look_until = now + LOOK.max(Span(3 * farthest.0)).min(LONGEST_LOOK);
         let Some(master) = self.masters.get_mut(&id) else { return };
         let name = master.name.clone();
         master.candidacy.other = None;
         master.candidacy.forced = None;
-        let look_until = now + LOOK;
         let term = Term { epoch, began, elected: now, forced, awaited: awaited.clone(), look_until };
         master.failover = Failover::Select(term);
         self.schedule.cancel(Wake::Candidacy(id));
@@ -625,15 +630,19 @@ pub(super) struct Reasons {
     pub(super) passed_over: Vec<(NodeId, String)>,
 }
 
-/// Whether `SENTINEL MASTER` of a stock peer shows a failover past its election.
+/// Whether `SENTINEL MASTER` of a stock peer shows a failover past its election, or one that needs none.
 fn entry_shows_leader(reply: &Reply<'_>) -> bool {
     let Reply::Array(words) = reply else { return false };
-    let state = words.chunks(2).find_map(|pair| match pair {
-        [key, value] if key.text() == Some("failover-state") => value.text(),
-        _ => None,
-    });
-    matches!(
-        state,
+    let field = |name: &str| {
+        words.chunks(2).find_map(|pair| match pair {
+            [key, value] if key.text() == Some(name) => value.text(),
+            _ => None,
+        })
+    };
+    let forced = field("flags").is_some_and(|flags| flags.split(',').any(|flag| flag == "force_failover"));
+    let past_election = matches!(
+        field("failover-state"),
         Some("select_slave" | "send_slaveof_noone" | "wait_promotion" | "reconf_slaves" | "update_config")
-    )
+    );
+    forced || past_election
 }

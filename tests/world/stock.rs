@@ -28,6 +28,8 @@ pub struct Stock {
     pub replicas: BTreeSet<Addr>,
     /// Other sentinels, from hellos.
     pub peers: BTreeMap<RunId, Addr>,
+    /// The epochs in which it led.
+    pub led: Vec<u64>,
     /// What it said.
     pub events: Vec<(Time, String)>,
     links: BTreeMap<Addr, StockLink>,
@@ -53,7 +55,12 @@ struct StockLink {
 struct Candidacy {
     epoch: u64,
     since: Time,
-    votes: BTreeSet<RunId>,
+    /// By `SENTINEL FAILOVER`: nobody is asked.
+    forced: bool,
+    /// Whom each other sentinel voted for, and in which epoch.
+    votes: BTreeMap<RunId, (RunId, u64)>,
+    /// Past its election.
+    elected: bool,
     promoting: Option<Addr>,
 }
 
@@ -70,6 +77,7 @@ impl Stock {
             vote: None,
             replicas: BTreeSet::new(),
             peers: BTreeMap::new(),
+            led: Vec::new(),
             events: Vec::new(),
             links: BTreeMap::new(),
             hello_at: now,
@@ -97,6 +105,30 @@ impl Stock {
             Some((epoch, leader)) => (Some(leader.clone()), *epoch),
             None => (None, 0),
         }
+    }
+
+    fn stand(&mut self, now: Time, forced: bool) {
+        self.current_epoch += 1;
+        let (epoch, id) = (self.current_epoch, self.id.clone());
+        self.vote_for(epoch, &id);
+        self.candidacy = Some(Candidacy {
+            epoch,
+            since: now,
+            forced,
+            votes: BTreeMap::new(),
+            elected: false,
+            promoting: None,
+        });
+        self.info_at = Time(0);
+    }
+
+    /// Votes of others count if their epoch is the current one, whatever epoch the candidate acts in; its own
+    /// if it is still that of its candidacy. Source: spec 05, section 4, "Leader for epoch e".
+    fn votes_for_itself(&self, candidacy: &Candidacy) -> usize {
+        let current = |(leader, epoch): &&(RunId, u64)| *leader == self.id && *epoch == self.current_epoch;
+        let own =
+            self.vote.as_ref().is_some_and(|(epoch, leader)| *epoch == candidacy.epoch && *leader == self.id);
+        candidacy.votes.values().filter(current).count() + usize::from(own)
     }
 
     fn master_is_down(&self, now: Time, down_after: Span) -> bool {
@@ -128,8 +160,15 @@ impl Stock {
             ("link-refcount", "1".to_owned()),
         ];
         if let Some(candidacy) = &self.candidacy {
-            let state = if candidacy.promoting.is_some() { "wait_promotion" } else { "wait_start" };
+            let state = match (&candidacy.promoting, candidacy.elected) {
+                (Some(_), _) => "wait_promotion",
+                (None, true) => "send_slaveof_noone",
+                (None, false) => "wait_start",
+            };
             fields[4].1.push_str(",failover_in_progress");
+            if candidacy.forced {
+                fields[4].1.push_str(",force_failover");
+            }
             fields.push(("failover-state", state.to_owned()));
         }
         fields.push(("last-ping-sent", now.since(self.info_at).as_ms().to_string()));
@@ -241,7 +280,8 @@ impl World {
         }
     }
 
-    fn stock_sees_down(&self, pid: Pid) -> bool {
+    /// Whether the master is SDOWN for it.
+    pub fn stock_sees_down(&self, pid: Pid) -> bool {
         self.stock(pid).master_is_down(self.now, Span::ms(self.options.down_after_ms))
     }
 
@@ -366,6 +406,7 @@ impl World {
     fn stock_serves(&mut self, pid: Pid, request: &Request) -> Owned {
         let down = self.stock_sees_down(pid);
         let now = self.now;
+        let timeout = Span::ms(self.options.failover_timeout_ms);
         let stock = self.stock_mut(pid);
         match request {
             Request::Ping => Owned::Status("PONG".to_owned()),
@@ -380,7 +421,13 @@ impl World {
             Request::AskDown { addr, epoch, candidate } => {
                 let known = *addr == stock.master;
                 let (leader, at) = match candidate {
-                    Some(candidate) if known => stock.vote_for(epoch.0, candidate),
+                    Some(candidate) if known => {
+                        let (leader, at) = stock.vote_for(epoch.0, candidate);
+                        if at == epoch.0 && leader.as_ref() != Some(&stock.id) {
+                            stock.not_before = now + timeout + timeout;
+                        }
+                        (leader, at)
+                    }
                     Some(_) | None => (None, 0),
                 };
                 Owned::Array(vec![
@@ -403,18 +450,34 @@ impl World {
             link.down_flag = *down == 1;
         }
         let voter = stock.peers.iter().find(|(_, at)| *at == addr).map(|(id, _)| id.clone());
-        let (mine, current) = (stock.id.clone(), stock.current_epoch);
         if let (Some(voter), Some(candidacy)) = (voter, &mut stock.candidacy)
-            && *leader == *mine.0
-            && *epoch as u64 == current
+            && leader != "*"
         {
-            candidacy.votes.insert(voter);
+            candidacy.votes.insert(voter, (RunId::from(leader.as_str()), *epoch as u64));
         }
+    }
+
+    /// It hears of an epoch, as from a vote about another master: they all share its current epoch.
+    pub fn stock_hears_of_epoch(&mut self, pid: Pid, epoch: u64) {
+        let stock = self.stock_mut(pid);
+        stock.current_epoch = stock.current_epoch.max(epoch);
+    }
+
+    /// It stands for election, as when it sees ODOWN.
+    pub fn stock_stands(&mut self, pid: Pid) {
+        let now = self.now;
+        self.stock_mut(pid).stand(now, false);
+    }
+
+    /// `SENTINEL FAILOVER` at a stock sentinel: an epoch, a vote for itself, and nobody is asked.
+    pub fn stock_ordered(&mut self, pid: Pid) {
+        let now = self.now;
+        self.stock_mut(pid).stand(now, true);
     }
 
     /// The candidate of a stock sentinel, in short. Source: spec 05, sections 2 to 7.
     fn stock_candidate(&mut self, pid: Pid) {
-        if !self.options.stock_candidates {
+        if !self.options.stock_candidates && self.stock(pid).candidacy.is_none() {
             return;
         }
         let (now, quorum) = (self.now, self.options.quorum as usize);
@@ -424,28 +487,33 @@ impl World {
         let agree = 1 + stock.links.values().filter(|link| link.down_flag).count();
         match &stock.candidacy {
             None if down && agree >= quorum && now >= stock.not_before => {
-                stock.current_epoch += 1;
-                let (epoch, id) = (stock.current_epoch, stock.id.clone());
-                stock.vote_for(epoch, &id);
                 stock.not_before = now + timeout + timeout;
-                stock.candidacy =
-                    Some(Candidacy { epoch, since: now, votes: BTreeSet::new(), promoting: None });
-                stock.info_at = Time(0);
+                stock.stand(now, false);
             }
-            Some(candidacy) if candidacy.promoting.is_none() => {
+            Some(candidacy) if now.since(candidacy.since) > timeout => stock.candidacy = None,
+            Some(candidacy) if candidacy.elected && candidacy.promoting.is_none() => self.stock_promotes(pid),
+            Some(candidacy) if !candidacy.elected => {
                 let voters = stock.peers.len() + 1;
-                let votes = candidacy.votes.len() + 1;
-                if votes > voters / 2 && votes >= quorum {
-                    self.stock_promotes(pid);
+                let votes = stock.votes_for_itself(candidacy);
+                if candidacy.forced || (votes > voters / 2 && votes >= quorum) {
+                    self.stock_elected(pid);
                 } else if now.since(candidacy.since) > Span(Span::secs(10).0.min(timeout.0)) {
                     stock.candidacy = None;
                 }
             }
-            Some(candidacy) if now.since(candidacy.since) > timeout => stock.candidacy = None,
             Some(_) | None => {}
         }
     }
 
+    fn stock_elected(&mut self, pid: Pid) {
+        let stock = self.stock_mut(pid);
+        let candidacy = stock.candidacy.as_mut().expect("a candidate");
+        candidacy.elected = true;
+        stock.led.push(candidacy.epoch);
+        self.stock_promotes(pid);
+    }
+
+    /// Sends the promotion as soon as there is a link to a replica: stock waits as long as failover-timeout.
     fn stock_promotes(&mut self, pid: Pid) {
         let stock = self.stock_mut(pid);
         let chosen = stock.replicas.iter().find(|addr| {
