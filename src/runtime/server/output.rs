@@ -50,6 +50,9 @@ struct State {
     waker: Option<Waker>,
 }
 
+/// Bytes of replies that count towards no limit: stock has a fixed buffer of that size for each client.
+const FREE_REPLIES: usize = 16 << 10;
+
 /// One of the client's limits.
 #[derive(Clone, Copy, Debug)]
 struct Limit {
@@ -189,7 +192,7 @@ impl Outbox {
         let mut state = self.lock();
         state.pending = state.pending.saturating_sub(bytes + chunks * CHUNK_COST);
         state.chunks = state.chunks.saturating_sub(chunks);
-        if state.pending <= state.limit(&self.limits).soft {
+        if state.counted() <= state.limit(&self.limits).soft {
             state.over_soft_since = None;
         }
     }
@@ -235,15 +238,21 @@ impl State {
 
     fn check(&mut self, limits: &Limits) {
         let limit = self.limit(limits);
-        if limit.hard > 0 && self.pending > limit.hard {
+        let pending = self.counted();
+        if limit.hard > 0 && pending > limit.hard {
             self.kill(Killed::TooSlow);
-        } else if limit.soft > 0 && self.pending > limit.soft {
+        } else if limit.soft > 0 && pending > limit.soft {
             let now = Instant::now();
             let since = *self.over_soft_since.get_or_insert(now);
             if now.duration_since(since) >= limit.soft_for {
                 self.kill(Killed::TooSlow);
             }
         }
+    }
+
+    /// What counts towards the limits.
+    fn counted(&self) -> usize {
+        if self.subscriber { self.pending } else { self.pending.saturating_sub(FREE_REPLIES) }
     }
 
     /// The limit of the client's class.
@@ -283,11 +292,13 @@ mod tests {
             ..Limits::default()
         };
         let outbox = Outbox::new(limits);
-        outbox.reply(Bytes::from(vec![b'x'; 600]));
+        outbox.reply(Bytes::from(vec![b'x'; FREE_REPLIES + 600]));
         assert_eq!(outbox.killed(), None);
         tokio::time::advance(Duration::from_secs(2)).await;
         assert!(outbox.soft_deadline().is_some_and(|at| at <= Instant::now()));
         let outbox = Outbox::new(limits);
+        outbox.reply(Bytes::from(vec![b'x'; FREE_REPLIES]));
+        assert_eq!(outbox.killed(), None);
         outbox.reply(Bytes::from(vec![b'x'; 1_000]));
         assert_eq!(outbox.killed(), Some(Killed::TooSlow));
     }
