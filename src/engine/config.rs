@@ -122,8 +122,11 @@ fn changed_globals(globals: &Globals, words: &[Arc<str>]) -> Result<Globals, Str
         let Some(value) = pair.get(1) else {
             return Err(format!("Missing argument '{name}' value"));
         };
-        (param.set)(&mut wanted, value)
-            .ok_or_else(|| format!("Invalid value '{}' to SENTINEL CONFIG SET '{name}'", clean(value)))?;
+        let invalid = || format!("Invalid value '{}' to SENTINEL CONFIG SET '{name}'", clean(value));
+        if value.chars().any(char::is_control) {
+            return Err(format!("{}: control characters are not allowed", invalid()));
+        }
+        (param.set)(&mut wanted, value).ok_or_else(invalid)?;
     }
     Ok(wanted)
 }

@@ -27,6 +27,7 @@ macro_rules! for_each_program {
 }
 
 mod admin;
+mod control;
 mod durability;
 mod events;
 mod identity;

@@ -170,3 +170,28 @@ fn a_wrong_configuration_is_told_before_the_process_leaves() {
     assert_eq!(code, 1, "{said}");
     assert_eq!(said.matches("Reading the configuration file, at line").count(), 3, "{said}");
 }
+
+/// Debian's unit lets the kernel end a process that tries to change an owner.
+#[test]
+fn under_a_filter_of_system_calls_no_owner_is_changed() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: needs root, to give the file to somebody else");
+        return;
+    }
+    for (filter, changes) in [(&["--seccomp-bpf"][..], false), (&[], true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, trace) = (folder.path().join("s.conf"), folder.path().join("trace"));
+        fs::write(&config, format!("port {}\n", free_port())).unwrap();
+        std::os::unix::fs::chown(&config, Some(65_534), Some(65_534)).unwrap();
+        let mut command: Vec<OsString> = ["strace", "-f"].iter().chain(filter).map(OsString::from).collect();
+        command.extend(["-e", "trace=chown,fchown,lchown,fchownat", "-o"].map(OsString::from));
+        command.extend([trace.clone().into(), Program::Vigia.path().into(), config.clone().into()]);
+        let process = Process::spawn("traced", &command, folder.path(), &folder.path().join("log"));
+        wait_until("the file is rewritten", PATIENCE, || {
+            fs::read_to_string(&config).is_ok_and(|text| text.contains("sentinel myid"))
+        });
+        drop(process);
+        let traced = fs::read_to_string(&trace).unwrap();
+        assert_eq!(traced.contains("chown"), changes, "{filter:?}: {traced}");
+    }
+}

@@ -71,18 +71,19 @@ impl Style {
     }
 }
 
-/// The message as it is logged: cut, and without line feeds, which would forge a line.
+/// The message as it is logged: cut, and without control characters, which could forge a line or move the cursor
+/// of whoever reads it.
 pub(super) fn tidied(mut message: String) -> String {
     if message.len() > MAX_MESSAGE {
         let end = (0..=MAX_MESSAGE).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
         message.truncate(end);
     }
-    message.replace(['\n', '\r'], " ")
+    message.replace(char::is_control, " ")
 }
 
 /// logfmt has no escapes that everybody reads.
 fn unquoted(message: &str) -> String {
-    message.replace('"', "'").replace('\\', "/").replace(char::is_control, " ")
+    message.replace('"', "'").replace('\\', "/")
 }
 
 fn mark(level: LogLevel) -> char {
@@ -131,6 +132,6 @@ mod tests {
     #[test]
     fn long_messages_are_cut_between_characters() {
         assert_eq!(tidied("a".repeat(MAX_MESSAGE - 1) + "é!"), "a".repeat(MAX_MESSAGE - 1));
-        assert_eq!(tidied("a\r\nb".into()), "a  b");
+        assert_eq!(tidied("a\r\nb\u{1b}c".into()), "a  b c");
     }
 }

@@ -61,12 +61,24 @@ pub struct BindError {
 /// [`BindError`] for the first address that is needed and can't be had.
 pub fn bind(settings: &Settings) -> Result<Vec<Listener>, BindError> {
     let mut listeners = Vec::new();
+    warn_of_short_backlog(settings.tcp_backlog);
     for (kind, port) in [(Kind::Tcp, settings.port), (Kind::Tls, settings.tls_port)] {
         if port != 0 {
             bind_port(settings, kind, port, &mut listeners)?;
         }
     }
     Ok(listeners)
+}
+
+/// Says when the kernel cuts `tcp-backlog` short.
+fn warn_of_short_backlog(asked: u32) {
+    const FILE: &str = "/proc/sys/net/core/somaxconn";
+    let most: Option<u32> = std::fs::read_to_string(FILE).ok().and_then(|text| text.trim().parse().ok());
+    if let Some(most) = most.filter(|most| *most < asked) {
+        tracing::warn!(
+            "WARNING: The TCP backlog setting of {asked} cannot be enforced because {FILE} is set to the lower value of {most}."
+        );
+    }
 }
 
 fn bind_port(
