@@ -245,7 +245,7 @@ impl Reader<'_> {
             self.errors.extend(applied.err().map(|reason| line.error(reason)));
         }
         self.generic.users = self.users;
-        self.warnings.append(&mut sentinel.warnings);
+        self.warnings.append(&mut sentinel.warnings());
         let (my_id, mut state) = sentinel.finish();
         state.globals.port = self.generic.hello_port();
         state.globals.log_level = self.generic.loglevel;

@@ -57,7 +57,9 @@ pub(super) struct Sentinel {
     /// Masters that an included file has lines for.
     included: BTreeSet<String>,
     /// What was accepted but ignored.
-    pub(super) warnings: Vec<String>,
+    warnings: Vec<String>,
+    /// Masters whose included `monitor` line was ignored.
+    ignored: usize,
 }
 
 impl Sentinel {
@@ -87,7 +89,20 @@ impl Sentinel {
             twice: of_includes.intersection(&names(monitors, false)).cloned().collect(),
             included: &of_includes | &names(others, true),
             warnings: Vec::new(),
+            ignored: 0,
         }
+    }
+
+    /// What was accepted but ignored.
+    pub(super) fn warnings(&mut self) -> Vec<String> {
+        if self.ignored > 0 {
+            self.warnings.push(format!(
+                "{} masters of included files stand in this file too, where their present state is: what the included \
+                 files say of them is ignored",
+                self.ignored
+            ));
+        }
+        std::mem::take(&mut self.warnings)
     }
 
     /// What was built: the identity, and the state with its masters by name.
@@ -118,7 +133,7 @@ impl Sentinel {
         }
         if line.included && words.get(1).is_some_and(|name| self.twice.contains(*name)) {
             if option == "monitor" {
-                self.warnings.push(format!("master {}: the included lines are ignored", words[1]));
+                self.ignored += 1;
             }
             return Ok(());
         }

@@ -100,7 +100,7 @@ fn start(launch: &Launch, log: &mut Option<Log>) -> Result<u8, Fatal> {
     if detached && loaded.generic.pidfile.is_none() {
         loaded.generic.pidfile = Some(pid_file::DEFAULT.into());
     }
-    supervision.begin();
+    supervision.begin(launch.product.title());
     load::merge_sidecar(&config, &mut loaded);
     say_hello(launch, &loaded);
 

@@ -44,6 +44,11 @@ fn a_unix_socket_serves_and_is_removed_at_the_end(program: Program) {
     let path = socket(&sentinel);
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o750);
     assert_eq!(ask(&path, b"PING\r\n", "\n"), "+PONG\r\n");
+    if program == Program::Vigia {
+        // From 7.2 on.
+        let info = ask(&path, b"INFO server\r\n", "s.sock\r\n");
+        assert!(info.contains("listener1:name=unix,bind=s.sock\r\n"), "{info}");
+    }
     let list = ask(&path, b"CLIENT LIST\r\n", "user=");
     assert!(list.contains(" addr=s.sock:0 laddr=s.sock:0 ") && list.contains(" flags=U "), "{list}");
     // Itself, and perhaps one of those before that is not gone yet.

@@ -52,7 +52,7 @@ impl Supervision {
     }
 
     /// The start, before the banner: upstart takes a process that stops itself for one that is ready.
-    pub(super) fn begin(&self) {
+    pub(super) fn begin(&self, program: &str) {
         match self {
             Self::None => {}
             Self::Systemd(None) => missing(),
@@ -61,7 +61,7 @@ impl Supervision {
                     "Supervised by systemd. Please make sure you set appropriate values for TimeoutStartSec and \
                      TimeoutStopSec in your service unit."
                 );
-                self.tell(b"STATUS=Vigia is loading...\n");
+                self.tell(format!("STATUS={program} is loading...\n").as_bytes());
             }
             Self::Upstart(false) => {
                 tracing::warn!("upstart supervision requested, but UPSTART_JOB not found!");
@@ -123,7 +123,7 @@ mod tests {
         let path = dir.path().join("notify");
         let systemd = UnixDatagram::bind(&path).unwrap();
         let supervision = Supervision::Systemd(Some(path.to_str().unwrap().to_owned()));
-        supervision.begin();
+        supervision.begin("Vigia");
         supervision.ready();
         supervision.stopping();
         let heard = || {
