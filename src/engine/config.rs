@@ -219,7 +219,10 @@ mod tests {
             ("resolve-hostnames 1", invalid("1", "resolve-hostnames")),
             ("announce-hostnames ''", invalid("", "announce-hostnames")),
             ("loglevel loud", invalid("loud", "loglevel")),
-            ("announce-ip 1.2.3.4\n", invalid("1.2.3.4 ", "announce-ip")),
+            (
+                "announce-ip 1.2.3.4\n",
+                invalid("1.2.3.4 ", "announce-ip") + ": control characters are not allowed",
+            ),
         ] {
             let globals = Globals::new(RunId::from("me"));
             assert_eq!(changed_globals(&globals, &words(text)).unwrap_err(), expected, "{text}");
