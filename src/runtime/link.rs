@@ -90,8 +90,8 @@ impl LinkEvent {
 
 /// The outgoing connections as the driver sees them. None of the methods waits.
 pub trait Links {
-    /// Starts an attempt. The host of the address is an IP.
-    fn connect(&mut self, link: LinkId, addr: &Addr);
+    /// Starts an attempt at `ip`; `addr` is what the other side is known by.
+    fn connect(&mut self, link: LinkId, addr: &Addr, ip: IpAddr);
     /// Ends a connection or an attempt; what it still had to say is void.
     fn close(&mut self, link: LinkId);
     /// Queues a request until the next [`Links::flush`]; without effect on a link that has ended.
@@ -126,9 +126,10 @@ impl TcpLinks {
 }
 
 impl Links for TcpLinks {
-    fn connect(&mut self, link: LinkId, addr: &Addr) {
+    fn connect(&mut self, link: LinkId, addr: &Addr, ip: IpAddr) {
         let outbox = Arc::new(Outbox::default());
-        let work = task::run(link, addr.clone(), self.options.clone(), outbox.clone(), self.events.clone());
+        let work =
+            task::run(link, (addr.clone(), ip), self.options.clone(), outbox.clone(), self.events.clone());
         let task = tokio::spawn(work).abort_handle();
         let old = self.open.insert(link, Open { outbox, task });
         debug_assert!(old.is_none(), "the engine never uses a link id twice: {link:?}");

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -28,12 +29,12 @@ const MAX_UNSENT: usize = 256 * 1_024;
 /// Connects, works until the connection ends, and says so. The task is aborted when the engine closes the link.
 pub(super) async fn run(
     link: LinkId,
-    addr: Addr,
+    (addr, ip): (Addr, IpAddr),
     options: Arc<Options>,
     outbox: Arc<Outbox>,
     events: mpsc::Sender<LinkEvent>,
 ) {
-    let cause = match connect(link, &addr, &options, &events).await {
+    let cause = match connect(link, (&addr, ip), &options, &events).await {
         Ok(stream) => {
             let conversation = Conversation::new(link, stream, events.clone());
             conversation.last(&addr, &options, &outbox).await
@@ -52,11 +53,11 @@ pub(super) async fn run(
 
 async fn connect(
     link: LinkId,
-    addr: &Addr,
+    (addr, ip): (&Addr, IpAddr),
     options: &Options,
     events: &mpsc::Sender<LinkEvent>,
 ) -> io::Result<Stream> {
-    let stream = open(addr, options).await?;
+    let stream = open(SocketAddr::new(ip, addr.port), options.source).await?;
     let local = stream.local_addr()?.ip().to_canonical();
     let stream = match &options.tls {
         None => Stream::Plain(stream),

@@ -26,7 +26,7 @@ async fn accept(world: &World, tls: &Tls) -> SslStream<TcpStream> {
 
 async fn connected(files: &Files) -> (World, SslStream<TcpStream>) {
     let (mut world, tls) = world(files).await;
-    world.links.connect(LINK, &world.addr());
+    world.links.connect(LINK, &world.addr(), HERE);
     let node = accept(&world, &tls).await;
     assert_eq!(world.next().await, "reached");
     assert_eq!(world.next().await, "up 127.0.0.1");
@@ -95,14 +95,14 @@ async fn a_node_that_takes_nothing_is_given_up_with_a_bounded_buffer() {
 async fn what_is_no_tls_or_not_trusted_is_the_other_sides_doing() {
     let files = Files::new();
     let (mut world, _tls) = world(&files).await;
-    world.links.connect(LINK, &world.addr());
+    world.links.connect(LINK, &world.addr(), HERE);
     let (mut node, _) = world.listener.accept().await.unwrap();
     node.write_all(b"-ERR unknown command\r\n").await.unwrap();
     assert_eq!(world.next().await, "reached");
     assert_eq!(world.next().await, "down Remote");
 
     let stranger = Files::new().tls("");
-    world.links.connect(LINK, &world.addr());
+    world.links.connect(LINK, &world.addr(), HERE);
     let (stream, _) = world.listener.accept().await.unwrap();
     let mut stream = SslStream::new(stranger.server().unwrap(), stream).unwrap();
     assert!(Pin::new(&mut stream).accept().await.is_err());
@@ -121,7 +121,7 @@ async fn a_node_that_refuses_our_certificate_ends_the_link() {
         files.path("node.crt"),
         files.path("node.key")
     ));
-    world.links.connect(LINK, &world.addr());
+    world.links.connect(LINK, &world.addr(), HERE);
     let (stream, _) = world.listener.accept().await.unwrap();
     let mut stream = SslStream::new(node.server().unwrap(), stream).unwrap();
     assert!(Pin::new(&mut stream).accept().await.is_err());
@@ -129,4 +129,20 @@ async fn a_node_that_refuses_our_certificate_ends_the_link() {
     assert_eq!(world.next().await, "reached");
     assert_eq!(world.next().await, "up 127.0.0.1");
     assert_eq!(world.next().await, "down Remote");
+}
+
+/// A certificate is for the name that a node is known by, not for the IP that the name has now.
+#[tokio::test]
+async fn a_certificate_is_compared_with_the_name_that_a_node_is_known_by() {
+    let files = Files::new();
+    let (mut world, tls) = world(&files).await;
+    let checks = Arc::new(files.tls("tls-replication yes\nvigia.tls-check-hostnames yes"));
+    let (sender, events) = mpsc::channel(16);
+    world.links = TcpLinks::new(Options { tls: Some(checks), ..Options::default() }, sender);
+    world.events = events;
+    let named = Addr { host: "node".into(), ..world.addr() };
+    world.links.connect(LINK, &named, HERE);
+    let _node = accept(&world, &tls).await;
+    assert_eq!(world.next().await, "reached");
+    assert_eq!(world.next().await, "up 127.0.0.1");
 }
