@@ -164,6 +164,10 @@
 //! uses OpenSSL, so with it every `tls-*` directive means here what it means there. The price is a C library on
 //! the machine that builds and the one that runs. Whether certificates name hosts is asked by
 //! `vigia.tls-check-hostnames`: stock starts with a directive that has a dot in its name, so the way back stays open.
+//! For the same reason an `include` of masters, which a rewrite copies into the file, becomes `vigia.include`.
+//!
+//! `daemonize yes` starts the program a second time instead of forking (`runtime::start::daemon`): a fork is unsafe
+//! once there are threads, and the first process can so wait until the second one serves.
 
 pub mod acl;
 pub mod cli;

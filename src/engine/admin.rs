@@ -326,7 +326,8 @@ impl Engine {
         }
         let values = words.iter().skip(1).take(if lower == "rename-command" { 2 } else { 1 });
         if let Some(bad) = values.into_iter().find(|word| word.chars().any(char::is_control)) {
-            return Err(invalid(&bad.replace(char::is_control, " ")));
+            let text = invalid(&bad.replace(char::is_control, " "));
+            return Err(format!("{text}: control characters are not allowed"));
         }
         let Some(master) = self.masters.get_mut(&id) else { return Err(NO_SUCH_MASTER.to_owned()) };
         let settings = &mut master.settings;

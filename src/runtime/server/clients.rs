@@ -3,7 +3,6 @@
 //! Source: spec 02, section 12 (`CLIENT`).
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -11,6 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use dashmap::DashMap;
 
+use super::address::Address;
 use super::output::{Killed, Outbox};
 use super::stats::Counter;
 use crate::product::Product;
@@ -32,8 +32,8 @@ pub(super) struct Clients {
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) id: u64,
-    pub(super) addr: SocketAddr,
-    pub(super) local: SocketAddr,
+    pub(super) addr: Address,
+    pub(super) local: Address,
     pub(super) fd: i32,
     pub(super) since: Instant,
     pub(super) outbox: Arc<Outbox>,
@@ -196,11 +196,17 @@ impl Clients {
 }
 
 impl Client {
-    pub(super) fn new(id: u64, addr: SocketAddr, local: SocketAddr, fd: i32, outbox: Arc<Outbox>) -> Self {
+    pub(super) fn new(
+        id: u64,
+        addr: impl Into<Address>,
+        local: impl Into<Address>,
+        fd: i32,
+        outbox: Arc<Outbox>,
+    ) -> Self {
         Self {
             id,
-            addr,
-            local,
+            addr: addr.into(),
+            local: local.into(),
             fd,
             since: Instant::now(),
             outbox,
@@ -241,6 +247,7 @@ impl Client {
     pub(super) fn set_subscriptions(&self, (channels, patterns): (usize, usize)) {
         self.channels.store(channels, Ordering::Relaxed);
         self.patterns.store(patterns, Ordering::Relaxed);
+        self.outbox.set_subscriber(channels + patterns > 0);
     }
 
     pub(super) fn set_no_evict(&self, on: bool) {
@@ -309,6 +316,7 @@ impl Client {
         let set = [
             (self.kind() == ClientKind::PubSub, 'P'),
             (texts.tracking.is_some(), 't'),
+            (matches!(self.addr, Address::Unix(_)), 'U'),
             (self.no_evict.load(Ordering::Relaxed), 'e'),
         ];
         let flags: String = set.into_iter().filter_map(|(on, flag)| on.then_some(flag)).collect();
@@ -316,7 +324,7 @@ impl Client {
     }
 
     fn matches(&self, filter: &ClientFilter) -> bool {
-        let is = |addr: &SocketAddr, wanted: &Bytes| addr.to_string().as_bytes() == &wanted[..];
+        let is = |addr: &Address, wanted: &Bytes| addr.to_string().as_bytes() == &wanted[..];
         let age = i64::try_from(self.since.elapsed().as_secs()).unwrap_or(i64::MAX);
         let user = || self.texts().user.unwrap_or_else(|| Arc::from(DEFAULT_USER));
         filter.id.is_none_or(|id| u64::try_from(id) == Ok(self.id))
@@ -335,7 +343,8 @@ mod tests {
 
     fn client(clients: &Clients, port: u16) -> Arc<Client> {
         let outbox = Arc::new(Outbox::new(Limits::default()));
-        let (addr, local) = (([127, 0, 0, 1], port).into(), ([127, 0, 0, 1], 26_379).into());
+        let ip = |port| std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        let (addr, local) = (ip(port), ip(26_379));
         let client = Arc::new(Client::new(clients.next_id(), addr, local, 8, outbox));
         client.update(|texts| texts.user = Some(Arc::from("default")));
         clients.insert(Arc::clone(&client));

@@ -125,7 +125,8 @@ impl Conn {
         if why == Why::Killed(Killed::TooSlow) {
             self.shared.stats.too_slow.add(1);
             if self.shared.stats.log_closed.now() {
-                let (id, addr, closed) = (self.client.id, self.client.addr, self.shared.stats.too_slow.get());
+                let (id, addr) = (self.client.id, &self.client.addr);
+                let closed = self.shared.stats.too_slow.get();
                 tracing::warn!(id, %addr, closed, "closed: the client does not read its messages (output buffer limits)");
             }
         } else {
@@ -214,7 +215,7 @@ impl Conn {
 
     /// The last words to a client that does not speak the protocol.
     fn reject(&mut self, error: ProtocolError) {
-        let (id, addr) = (self.client.id, self.client.addr);
+        let (id, addr) = (self.client.id, &self.client.addr);
         self.shared.stats.too_much.add(u64::from(error == ProtocolError::QueryBufferLimit));
         // Without a reply, the log is the only place that tells why.
         if error.reply().is_none() && self.shared.stats.log_closed.now() {

@@ -66,7 +66,7 @@ fn server(shared: &Shared, out: &mut String) {
         "monotonic_clock" = "POSIX clock_gettime";
         "multiplexing_api" = "epoll";
         "process_id" = std::process::id();
-        "process_supervised" = "no";
+        "process_supervised" = settings.supervisor.as_str();
         "run_id" = shared.run_id;
         "tcp_port" = settings.shown_port();
         "server_time_usec" = wall.as_micros();
@@ -87,10 +87,13 @@ fn server(shared: &Shared, out: &mut String) {
 
 /// One line each, numbered without gaps. Source: spec 08, section 1.
 fn listeners(settings: &Settings, out: &mut String) {
-    let all = [(Kind::Tcp, settings.port), (Kind::Tls, settings.tls_port)];
     let binds: String = settings.bind.iter().map(|host| format!(",bind={host}")).collect();
-    for (number, (kind, port)) in all.into_iter().filter(|(_, port)| *port != 0).enumerate() {
-        let _ = write!(out, "listener{number}:name={}{binds},port={port}\r\n", kind.as_str());
+    let network =
+        |kind: Kind, port: u16| (port != 0).then(|| format!("{}{binds},port={port}", kind.as_str()));
+    let unix = settings.unixsocket.as_ref().map(|path| format!("unix,bind={path}"));
+    let all = [network(Kind::Tcp, settings.port), unix, network(Kind::Tls, settings.tls_port)];
+    for (number, listener) in all.into_iter().flatten().enumerate() {
+        let _ = write!(out, "listener{number}:name={listener}\r\n");
     }
 }
 

@@ -59,6 +59,7 @@ impl Server {
         let handle = EngineHandle::new(ask, views);
         let serving = tokio::spawn(serve(
             vec![Listener { socket: listener, kind }],
+            None,
             settings,
             handle,
             hub.clone(),
