@@ -10,7 +10,7 @@ use vigia::engine::{Answer, Command, ScriptEnd, Span, Time};
 
 use crate::world::node::Role;
 use crate::world::{Options, Pid, World};
-use crate::{name, switched, three};
+use crate::{id_of, name, switched, three};
 
 /// Name, level, payload, and a story in which it comes.
 ///
@@ -31,6 +31,7 @@ fn entry(kind: Kind) -> Entry {
         Kind::Sentinel => ("+sentinel", N, "@s", settled),
         Kind::SentinelAddressSwitch => ("+sentinel-address-switch", N, "@m ip IP port PORT for ID", sentinel_moved),
         Kind::SentinelAddressUpdate => ("+sentinel-address-update", N, "@s 1 additional matching instances", sentinel_moved),
+        Kind::ForgetSentinel => ("+forget-sentinel", N, "@m id ID", forgotten),
         Kind::SentinelInvalidAddr => ("+sentinel-invalid-addr", N, "@s", sentinel_displaced),
         Kind::Reboot => ("+reboot", N, "@", node_rebooted),
         Kind::RoleChange => ("+role-change", V, "@ new reported role is NAME", failed_over),
@@ -196,6 +197,14 @@ fn reset() -> World {
     let mut world = three(1);
     let s1 = world.pid("s1");
     assert_eq!(give(&mut world, s1, Command::Reset("*".into())), Answer::Integer(1));
+    world
+}
+
+fn forgotten() -> World {
+    let mut world = three(1);
+    let s1 = world.pid("s1");
+    let s3 = id_of(&world, "s3");
+    assert_eq!(give(&mut world, s1, Command::Forget { name: name(), run_id: s3 }), Answer::Ok);
     world
 }
 
