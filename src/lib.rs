@@ -147,7 +147,7 @@
 //! - **a command**: its row in `wire::command`'s table and its typed form there; if the state answers it, a
 //!   variant of [`engine::Command`] and its arm in `engine::admin`; if not, `runtime::server`.
 //! - **an event**: one line in the `kinds!` table of [`engine::event`]; emit it where it happens. Log,
-//!   pub/sub and subscribers follow by themselves.
+//!   pub/sub and subscribers follow by themselves; `tests/stories/catalogue.rs` wants a story in which it comes.
 //! - **a directive**: its row in `conf`'s table; a per-master one also in
 //!   [`engine::settings::MasterSettings`] and in `conf`'s rewriting.
 //! - **a deadline**: a variant of [`engine::Wake`], its arm in `Engine::run_due`, and a row above.

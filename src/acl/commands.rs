@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use crate::product::Product;
 use crate::wire::command::{self, Spec, TABLE};
 
 /// All categories in stock's order. A sentinel has commands in six of them; a rule about one of the
@@ -80,10 +81,11 @@ pub(super) fn in_category(name: &str) -> Option<impl Iterator<Item = &'static Sp
     Some(ALL.iter().copied().filter(move |spec| spec.traits.categories.iter().any(|own| own.name() == *name)))
 }
 
-/// `ACL CAT category`: names of its commands, ignoring case; `None` if there is no such category.
-pub fn categories(name: &str) -> Option<Vec<&'static str>> {
+/// `ACL CAT category`: names of its commands that `product` lists, ignoring case; `None` if there is no such
+/// category.
+pub fn categories(name: &str, product: Product) -> Option<Vec<&'static str>> {
     let found = in_category(&name.to_ascii_lowercase())?;
-    Some(found.filter(|spec| !spec.hidden).map(|spec| spec.name).collect())
+    Some(found.filter(|spec| spec.is_listed(product)).map(|spec| spec.name).collect())
 }
 
 #[cfg(test)]
@@ -107,13 +109,16 @@ mod tests {
     fn every_category_of_the_table_is_known_and_additions_are_hidden() {
         for spec in ALL.iter() {
             for category in spec.traits.categories {
-                assert!(categories(category.name()).is_some(), "{}", category.name());
+                assert!(categories(category.name(), Product::Vigia).is_some(), "{}", category.name());
             }
         }
-        assert_eq!(categories("geo"), Some(vec![]));
-        assert_eq!(categories("nosuch"), None);
-        assert_eq!(categories("PubSub").unwrap().len(), 5);
-        assert!(!categories("dangerous").unwrap().contains(&"sentinel|vigia"));
+        assert_eq!(categories("geo", Product::Vigia), Some(vec![]));
+        assert_eq!(categories("nosuch", Product::Vigia), None);
+        assert_eq!(categories("PubSub", Product::Redis).unwrap().len(), 5);
+        let dangerous = |product| categories("dangerous", product).unwrap();
+        assert!(!dangerous(Product::Vigia).contains(&"sentinel|vigia"));
+        assert!(dangerous(Product::Valkey).contains(&"sentinel|primary"));
+        assert!(!dangerous(Product::Redis).contains(&"sentinel|primary"));
         assert!(
             named("quit").is_none() && named("sentinel|vigia").is_none() && named("Client|KILL").is_some()
         );

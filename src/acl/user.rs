@@ -87,7 +87,11 @@ impl User {
             [b'<', password @ ..] => self.remove_password(sha256(password))?,
             [b'#', hash @ ..] => self.add_password(parse_hash(hash)?),
             [b'!', hash @ ..] => self.remove_password(parse_hash(hash)?)?,
-            _ => self.apply_text(str::from_utf8(rule).map_err(|_| RuleError::Syntax)?, new)?,
+            _ => match str::from_utf8(rule) {
+                Ok(rule) => self.apply_text(rule, new)?,
+                Err(_) if rule.starts_with(b"+") || rule.starts_with(b"-") => return Err(RuleError::Unknown),
+                Err(_) => return Err(RuleError::Syntax),
+            },
         }
         self.unlimited = self.root.is_unlimited() || self.selectors.iter().any(Selector::is_unlimited);
         Ok(())

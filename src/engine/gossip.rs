@@ -341,6 +341,7 @@ impl Engine {
             .filter(|(_, s)| fresh(s.last_hello))
             .filter_map(|(id, s)| Some((id, s.config.as_ref().filter(|(_, e)| *e == master.config_epoch)?)))
             .map(|(id, (addr, _))| (id, addr))
+            .filter(|(_, addr)| !self.may_have_moved(id, addr))
             .collect();
         let Some(theirs) = claims.iter().map(|(_, addr)| *addr).find(|addr| !self.same(addr, &ours)) else {
             return;
@@ -366,6 +367,14 @@ impl Engine {
             self.emit(id, Kind::ConfigConflict, detail);
             self.reassert(now, id);
         }
+    }
+
+    /// Whether an address that nobody here has may be the master's own: with host names, a process that moved is
+    /// found by one sentinel after the other.
+    fn may_have_moved(&self, id: MasterId, addr: &Addr) -> bool {
+        let in_force = self.masters.get(&id).and_then(|master| self.nodes.get(&master.node));
+        let is_master = in_force.is_some_and(|node| self.same(&node.addr, addr));
+        self.globals.resolve_hostnames && !is_master && self.replica_at(id, addr).is_none()
     }
 
     /// The run id of the node at this address; unknown sorts last.

@@ -48,7 +48,9 @@ impl Engine {
             }
         }
         self.review_down(now, id);
-        self.act_on_info(now, master, id);
+        if !self.unite_with_master(id) {
+            self.act_on_info(now, master, id);
+        }
     }
 
     pub(super) fn act_on_info(&mut self, now: Time, master: MasterId, id: NodeId) {

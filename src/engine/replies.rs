@@ -145,7 +145,8 @@ impl Engine {
         }
     }
 
-    /// `+reboot`, and the grace that a rebooted master gets while it loads.
+    /// `+reboot`, and the grace that a rebooted master gets while it loads. It is asked at once whether it
+    /// still does: an answer that came before its INFO did not count.
     pub(super) fn note_run_id(&mut self, now: Time, id: NodeId, run_id: &str) {
         let Some(node) = self.nodes.get_mut(&id) else { return };
         if node.run_id.as_deref() == Some(run_id) {
@@ -158,6 +159,7 @@ impl Engine {
         let patience = self.masters.get(&node.master).map(|m| m.settings.reboot_down_after.0);
         if node.role == Role::Master && patience.is_some_and(|ms| ms > 0) {
             node.rebooted = Some(now);
+            node.vitals.last_ping = None;
         }
         self.emit_node(id, Kind::Reboot, "");
     }

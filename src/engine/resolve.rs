@@ -290,6 +290,25 @@ impl Engine {
         self.publish_view(master);
     }
 
+    /// A replica known by a name that turns out to be the master itself, which is known by its IP, is none: the
+    /// master has the name from now on. Says whether it was.
+    pub(super) fn unite_with_master(&mut self, id: NodeId) -> bool {
+        let Some(node) = self.nodes.get(&id).filter(|node| node.role == Role::Replica) else { return false };
+        let (master, addr) = (node.master, node.addr.clone());
+        let Some(entry) = self.masters.get(&master) else { return false };
+        let Some(in_force) = self.nodes.get(&entry.node) else { return false };
+        let same =
+            node.run_id.is_some() && node.run_id == in_force.run_id && self.same(&in_force.addr, &addr);
+        if !same || is_name(&in_force.addr.host) || entry.failover.promoted() == Some(id) {
+            return false;
+        }
+        let stays = entry.node;
+        self.forget_replica(master, id);
+        self.rename_node(stays, &addr);
+        self.publish_view(master);
+        true
+    }
+
     /// Links of an instance whose name was looked up: those that waited for that start. What was made since it was
     /// asked for, and goes to an address that is none of its any more, is made anew; older connections stay.
     fn resume_links(&mut self, now: Time, user: User, asked: Option<Time>) {

@@ -57,23 +57,34 @@ pub struct Changed {
     pub removed: Vec<Arc<str>>,
 }
 
-/// Why `SETUSER` was refused. `Display` is stock's text.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+/// Why `SETUSER` was refused.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum SetError {
     /// Not a name for a user.
-    #[error("Usernames can't contain spaces or null characters")]
     Name,
     /// A `(` without its `)`.
-    #[error("{0}")]
     Unmatched(crate::acl::SelectorsUnmatched),
     /// A rule that is wrong.
-    #[error("Error in ACL SETUSER modifier '{}': {reason}", shown(.rule))]
     Rule {
         /// The rule as given.
         rule: Vec<u8>,
         /// What is wrong with it.
         reason: crate::acl::RuleError,
     },
+}
+
+impl SetError {
+    /// Stock's text; a rule is repeated byte by byte, up to a NUL.
+    pub fn text(&self) -> Vec<u8> {
+        match self {
+            Self::Name => b"Usernames can't contain spaces or null characters".to_vec(),
+            Self::Unmatched(unmatched) => unmatched.to_string().into_bytes(),
+            Self::Rule { rule, reason } => {
+                let shown = rule.split(|byte| *byte == 0).next().unwrap_or_default();
+                [b"Error in ACL SETUSER modifier '", shown, b"': ", reason.to_string().as_bytes()].concat()
+            }
+        }
+    }
 }
 
 /// `default` was to be deleted. `Display` is stock's text.
@@ -253,11 +264,6 @@ fn account(name: &str, rights: User) -> Arc<Account> {
     Arc::new(Account { name: Arc::from(name), rights: Mutex::new(Arc::new(rights)) })
 }
 
-/// A rule as stock repeats it: up to a NUL.
-fn shown(rule: &[u8]) -> std::borrow::Cow<'_, str> {
-    String::from_utf8_lossy(rule.split(|byte| *byte == 0).next().unwrap_or_default())
-}
-
 /// Source: stock's log line.
 fn warn_of_first_args(user: &User) {
     for rule in user.first_args() {
@@ -304,7 +310,7 @@ mod tests {
             (b"a b", &["x"], "Usernames can't contain spaces or null characters"),
             (b"\xff", &[], "Usernames can't contain spaces or null characters"),
         ] {
-            assert_eq!(acl.set_user(name, rules).unwrap_err().to_string(), text);
+            assert_eq!(String::from_utf8(acl.set_user(name, rules).unwrap_err().text()).unwrap(), text);
             assert_eq!((texts(&acl), acl.version()), before);
         }
         assert_eq!(names(&acl.set_user(b"a", &["off"]).unwrap()), (vec!["a"], vec![]));

@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Gid, Mode, Uid};
 
+#[cfg(test)]
+pub(in crate::runtime) mod recorder;
+
 /// Mode of a config file that did not exist before, reduced by the umask. Source: spec 01, section 6.5.
 const NEW_FILE_MODE: u32 = 0o644;
 /// How many random suffixes are tried before a temporary file counts as impossible.

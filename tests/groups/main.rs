@@ -34,6 +34,7 @@ mod crashes;
 mod manual;
 mod master_lost;
 mod mixed;
+mod names;
 mod quorum;
 mod tls;
 

@@ -26,6 +26,7 @@ macro_rules! for_each_program {
     };
 }
 
+mod acl;
 mod admin;
 mod durability;
 mod events;

@@ -1,9 +1,11 @@
 //! SDOWN: not before D, soon after, and never for a reason that is not the other side's.
 
-use vigia::engine::Span;
+use std::collections::BTreeSet;
+
+use vigia::engine::{Command, Span};
 
 use crate::world::{Options, Pid, World};
-use crate::{assert_no_sdown, first_sdown, three};
+use crate::{assert_no_sdown, first_sdown, name, three};
 
 /// Values of D that the rules about silence are proven for.
 const DS: [u64; 7] = [100, 200, 500, 1_000, 3_000, 10_000, 30_000];
@@ -177,5 +179,35 @@ fn a_connect_that_hangs_for_a_while_is_no_reason_for_sdown() {
             world.run_for(Span::ms(3 * down_after_ms));
             assert_no_sdown(&world, from, "attempts that hang are restarted at the pace of min(1 s, D/10)");
         }
+    }
+}
+
+/// With a grace shorter than the pace of PING, too: the first PONG after the reboot ends it.
+#[test]
+fn a_rebooted_master_that_answers_is_up() {
+    for seed in 0..10 {
+        let mut world = World::settled(Options { down_after_ms: 10_000, quorum: 9, ..Options::seed(seed) });
+        for pid in world.sentinels() {
+            let args = vec!["master-reboot-down-after-period".into(), "200".into()];
+            let set = Command::Set { name: name(), args, not_executable: BTreeSet::new() };
+            world.command(pid, set);
+        }
+        world.run_for(Span::ms(100));
+        let (from, m) = (world.now, world.pid("m"));
+        world.kill(m);
+        world.run_for(Span::ms(300));
+        world.start(m);
+        world.run_for(Span::secs(12));
+        assert_eq!(world.count_events(from, "+reboot master"), 3, "seed {seed}");
+        assert_no_sdown(&world, from, "it answers");
+        world.kill(m);
+        world.run_for(Span::ms(300));
+        world.start_loading(m, Span::secs(4));
+        world.run_for(Span::secs(3));
+        assert_eq!(
+            world.count_events(from, "+sdown master"),
+            3,
+            "seed {seed}: it loads for longer than its grace"
+        );
     }
 }

@@ -6,6 +6,7 @@
 pub mod certs;
 pub mod events;
 pub mod group;
+pub mod hosts;
 pub mod netns;
 pub mod ports;
 pub mod process;

@@ -30,6 +30,8 @@ pub struct NodeOptions {
     pub extra: Vec<String>,
     /// Address under which the test reaches it; default 127.0.0.1. Other than that, it binds all.
     pub host: Option<String>,
+    /// Its port, in a network of its own; default a free one.
+    pub port: Option<u16>,
     /// Words before `redis-server`, e.g. `unshare --net`.
     pub prefix: Vec<String>,
     /// Called with the pid of the started process, before it is expected to answer.
@@ -38,9 +40,10 @@ pub struct NodeOptions {
 
 /// One running (or killed, or stopped) data node.
 pub struct RedisServer {
+    // Before its folder: the end of its log is printed when a test fails.
+    process: Process,
     folder: tempfile::TempDir,
     options: NodeOptions,
-    process: Process,
     vanished: bool,
     /// Its port; kept over restarts.
     pub port: u16,
@@ -50,7 +53,7 @@ impl RedisServer {
     /// Starts a node on a free port and waits until it answers.
     pub fn start(options: NodeOptions) -> RedisServer {
         for _ in 0..PORT_TRIES {
-            let port = free_port();
+            let port = options.port.unwrap_or_else(free_port);
             let folder = tempfile::Builder::new().prefix("vigia-node-").tempdir().expect("temporary folder");
             fs::write(folder.path().join("redis.conf"), config(&options, port)).expect("config file");
             if let Some(tls) = &options.tls {

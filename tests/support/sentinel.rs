@@ -46,8 +46,9 @@ impl Program {
 
 /// One sentinel with a folder that holds `sentinel.conf` and `log`.
 pub struct Sentinel {
-    folder: tempfile::TempDir,
+    // Before its folder: the end of its log is printed when a test fails.
     process: Process,
+    folder: tempfile::TempDir,
     /// Which program it is.
     pub program: Program,
     /// Its port; kept over restarts.

@@ -34,7 +34,7 @@ def ordered(reply, depth):
 # Fields of entries whose value is a time or a counter of the moment.
 MOMENTS = (
     "link-pending-commands|last-ping-sent|last-ok-ping-reply|last-ping-reply|s-down-time|o-down-time|info-refresh"
-    "|role-reported-time|last-hello-message|slave-repl-offset|run-time|run-delay|id|redirect"
+    "|role-reported-time|last-hello-message|slave-repl-offset|run-time|run-delay|id|redirect|age-seconds"
 )
 
 
@@ -55,7 +55,7 @@ class Names:
                 line = re.sub(rf"(?<![0-9a-zA-Z]){re.escape(text)}(?![0-9a-zA-Z])", self.texts[text], line)
             line = re.sub(r"\b[0-9a-f]{40}\b", "<40 hex>", line)
             if moment:
-                line = re.sub(r"^( *)(\$'-?\d+'|:\d+)$", r"\1<moment>", line)
+                line = re.sub(r"^( *)(\$'-?[\d.]+'|:\d+|,[\d.]+)$", r"\1<moment>", line)
             moment = re.match(rf"^ *\$'({MOMENTS})'$", line) is not None
             out.append(line)
         return out

@@ -69,3 +69,48 @@ pub(super) fn read(path: &Path, new: crate::acl::NewUsers) -> Result<UsersByName
 fn at(step: &'static str) -> impl FnOnce(io::Error) -> SaveError {
     move |cause| SaveError { step, cause }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::files::recorder::Recorder;
+
+    const STEPS: [&str; 5] =
+        ["create /d/s.conf", "write /d/s.conf.tmp", "fsync /d/s.conf.tmp", "rename /d/s.conf", "fsync /d"];
+
+    fn saved(disk: &mut Recorder) -> Result<(), SaveError> {
+        Acl::default().save(disk, Path::new("/d/s.conf"))
+    }
+
+    #[test]
+    fn a_save_is_durable_when_it_returns() {
+        let mut disk = Recorder::with_config("old");
+        saved(&mut disk).unwrap();
+        assert_eq!(disk.take_calls(), STEPS);
+        assert_eq!(disk.text("/d/s.conf").unwrap(), "user default on nopass sanitize-payload ~* &* +@all\n");
+        // The file behind a link, not the link, is replaced.
+        Acl::default().save(&mut disk, Path::new("/etc/link.conf")).unwrap();
+        assert_eq!(disk.take_calls(), STEPS);
+    }
+
+    #[test]
+    fn a_failing_step_leaves_the_old_file_and_nothing_else() {
+        for (step, text) in [
+            (0, "Opening temp ACL file for ACL SAVE: No space left on device"),
+            (1, "Writing ACL file for ACL SAVE: No space left on device"),
+            (2, "Syncing ACL file for ACL SAVE: No space left on device"),
+            (3, "Renaming ACL file for ACL SAVE: No space left on device"),
+        ] {
+            let mut disk = Recorder::with_config("old");
+            disk.fail_at(STEPS[step], 28);
+            assert_eq!(saved(&mut disk).unwrap_err().to_string(), text);
+            assert_eq!(
+                (disk.names(), disk.text("/d/s.conf").unwrap()),
+                (vec!["/d/s.conf".to_owned()], "old".to_owned())
+            );
+        }
+        let mut disk = Recorder::with_config("old");
+        disk.fail_at(STEPS[4], 5);
+        assert!(saved(&mut disk).unwrap_err().to_string().contains("folder"));
+    }
+}

@@ -8,6 +8,7 @@ use super::{Acl, LOG_LENGTH, file, warn_of_first_args};
 use crate::acl::file::UsersByName;
 use crate::acl::{DEFAULT, NewUsers, RuleError, User, is_name, merge_selectors};
 use crate::conf::{Generic, UserLine};
+use crate::product::Product;
 
 const BOTH: &str = "Configuring Redis with users defined in redis.conf and at the same setting an ACL file path is invalid. This setup is very likely to lead to configuration errors and security holes, please define either an ACL file or declare users directly in your redis.conf, but not both.";
 const CRITICAL: &str = "Critical error while loading ACLs. Exiting.";
@@ -24,11 +25,12 @@ pub fn from_config(generic: &Generic) -> Result<Acl, String> {
     };
     let most = word("acllog-max-len").and_then(|most| most.parse().ok()).unwrap_or(LOG_LENGTH);
     let aclfile = word("aclfile").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let name = if generic.product == Product::Valkey { "Valkey" } else { "Redis" };
     let users = match &aclfile {
         Some(_) if !generic.users.is_empty() => return Err(BOTH.to_owned()),
         Some(path) => {
             let users = file::read(path, new)
-                .map_err(|errors| format!("Aborting Redis startup because of ACL errors: {errors}"))?;
+                .map_err(|errors| format!("Aborting {name} startup because of ACL errors: {errors}"))?;
             if generic.requirepass.is_some() {
                 tracing::warn!(
                     "requirepass is not used for clients, as there is an aclfile: give the user 'default' a password there"

@@ -1,96 +1,9 @@
 //! Order of the writes, and what is left when one of them fails.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-
 use super::*;
 use crate::engine::settings::Globals;
 use crate::engine::{Epoch, RunId, Seq, Snapshot};
-use crate::runtime::files::Owner;
-
-/// A disk in memory that writes down every operation and fails the one it is told to.
-#[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Inner>>);
-
-#[derive(Default)]
-struct Inner {
-    calls: Vec<String>,
-    files: BTreeMap<PathBuf, Vec<u8>>,
-    fail: Option<(String, i32)>,
-}
-
-impl Recorder {
-    fn with_config(text: &str) -> Self {
-        let disk = Self::default();
-        disk.0.lock().unwrap().files.insert("/d/s.conf".into(), text.into());
-        disk
-    }
-
-    fn call(&self, call: String) -> io::Result<()> {
-        let mut inner = self.0.lock().unwrap();
-        let fails = inner.fail.as_ref().filter(|(what, _)| *what == call).map(|(_, code)| *code);
-        inner.calls.push(call);
-        fails.map_or(Ok(()), |code| Err(io::Error::from_raw_os_error(code)))
-    }
-
-    fn take_calls(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap().calls)
-    }
-
-    fn text(&self, path: &str) -> Option<String> {
-        let inner = self.0.lock().unwrap();
-        inner.files.get(Path::new(path)).map(|bytes| String::from_utf8(bytes.clone()).unwrap())
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.0.lock().unwrap().files.keys().map(|path| path.display().to_string()).collect()
-    }
-}
-
-impl Files for Recorder {
-    type Temp = PathBuf;
-
-    fn read(&mut self, path: &Path) -> io::Result<Option<Vec<u8>>> {
-        self.call(format!("read {}", path.display()))?;
-        Ok(self.0.lock().unwrap().files.get(path).cloned())
-    }
-    fn owner(&mut self, path: &Path) -> io::Result<Option<Owner>> {
-        let known = self.0.lock().unwrap().files.contains_key(path);
-        Ok(known.then_some(Owner { mode: 0o644, uid: 0, gid: 0 }))
-    }
-    fn read_link(&mut self, path: &Path) -> Option<PathBuf> {
-        (path == Path::new("/etc/link.conf")).then(|| PathBuf::from("/d/s.conf"))
-    }
-    fn create_temp(&mut self, target: &Path, _like: Option<Owner>) -> io::Result<(PathBuf, PathBuf)> {
-        self.call(format!("create {}", target.display()))?;
-        let temp = with_suffix(target, ".tmp");
-        self.0.lock().unwrap().files.insert(temp.clone(), Vec::new());
-        Ok((temp.clone(), temp))
-    }
-    fn write(&mut self, file: &mut PathBuf, bytes: &[u8]) -> io::Result<()> {
-        self.call(format!("write {}", file.display()))?;
-        self.0.lock().unwrap().files.insert(file.clone(), bytes.to_vec());
-        Ok(())
-    }
-    fn sync(&mut self, file: &mut PathBuf) -> io::Result<()> {
-        self.call(format!("fsync {}", file.display()))
-    }
-    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
-        self.call(format!("rename {}", to.display()))?;
-        let mut inner = self.0.lock().unwrap();
-        let bytes = inner.files.remove(from).unwrap();
-        inner.files.insert(to.to_path_buf(), bytes);
-        Ok(())
-    }
-    fn sync_folder(&mut self, folder: &Path) -> io::Result<()> {
-        self.call(format!("fsync {}", folder.display()))
-    }
-    fn remove(&mut self, path: &Path) -> io::Result<()> {
-        self.call(format!("remove {}", path.display()))?;
-        self.0.lock().unwrap().files.remove(path);
-        Ok(())
-    }
-}
+use crate::runtime::files::recorder::Recorder;
 
 /// Appends the epoch to the config; the other file changes only with every tenth epoch.
 struct Plain;
@@ -146,7 +59,7 @@ fn every_file_is_synced_before_it_is_renamed_and_the_folder_last() {
     assert_eq!(disk.take_calls(), FULL);
 
     // Deleted by hand, it comes back.
-    disk.0.lock().unwrap().files.remove(Path::new("/d/s.conf.vigia"));
+    disk.forget("/d/s.conf.vigia");
     saver.save(&state(11)).unwrap();
     assert_eq!(disk.take_calls(), FULL);
 }
@@ -168,7 +81,7 @@ fn a_failing_step_is_reported_and_leaves_no_temporary_file_and_no_half_config() 
     for (step, code, text) in cases {
         let disk = Recorder::with_config("old\n");
         let mut saver = saver(&disk);
-        disk.0.lock().unwrap().fail = Some((FULL[step].to_owned(), code));
+        disk.fail_at(FULL[step], code);
 
         let error = saver.save(&state(1)).unwrap_err();
 
@@ -178,7 +91,7 @@ fn a_failing_step_is_reported_and_leaves_no_temporary_file_and_no_half_config() 
         assert!(!disk.names().iter().any(|name| name.ends_with(".tmp")), "step {step}: {:?}", disk.names());
 
         // The next save starts from scratch and works.
-        disk.0.lock().unwrap().fail = None;
+        disk.work_again();
         disk.take_calls();
         saver.save(&state(2)).unwrap();
         assert_eq!(disk.take_calls(), FULL, "step {step}");
@@ -201,7 +114,7 @@ async fn the_thread_answers_each_snapshot_with_its_number() {
     assert!(writer.start(Snapshot { seq: Seq(7), state: state(1) }));
     assert_eq!(saved.recv().await, Some(Saved { seq: Seq(7), ok: true }));
 
-    disk.0.lock().unwrap().fail = Some((FULL[8].to_owned(), 21));
+    disk.fail_at(FULL[8], 21);
     assert!(writer.start(Snapshot { seq: Seq(8), state: state(2) }));
     assert_eq!(saved.recv().await, Some(Saved { seq: Seq(8), ok: false }));
 

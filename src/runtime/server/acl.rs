@@ -13,12 +13,14 @@ use super::conn::Conn;
 use super::pubsub::Kind;
 use crate::acl::log::Entry;
 use crate::acl::{CATEGORIES, Denied, Selector, User, categories};
+use crate::product::Product;
 use crate::runtime::acl::Changed;
 use crate::runtime::files::Disk;
 use crate::wire::command::{self, AclCommand};
 use crate::wire::{Value, help};
 
-const NO_FILE: &str = "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store users in the Redis configuration.";
+/// Behind `This instance` or `This Redis instance`. Source: spec 08, section 4.
+const NO_FILE: &str = "is not configured to use an ACL file. You may want to specify users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store users in the Redis configuration.";
 const NOT_SAVED: &str =
     "ERR There was an error trying to save the ACLs. Please check the server logs for more information";
 
@@ -26,7 +28,7 @@ impl Conn {
     pub(super) fn acl(&mut self, acl: AclCommand) {
         let value = match acl {
             AclCommand::Cat(None) => Value::words(CATEGORIES),
-            AclCommand::Cat(Some(category)) => cat(&category),
+            AclCommand::Cat(Some(category)) => cat(&category, self.shared.settings.product),
             AclCommand::DelUser(names) => self.del_user(&names),
             AclCommand::DryRun { user, argv } => self.dry_run(&user, &argv),
             AclCommand::GenPass(bits) => gen_pass(bits),
@@ -69,7 +71,7 @@ impl Conn {
                 self.shared.enforce(&done, self.client.id);
                 Value::ok()
             }
-            Err(error) => Value::error(format!("ERR {error}")),
+            Err(error) => Value::error([b"ERR ", &error.text()[..]].concat()),
         }
     }
 
@@ -110,7 +112,7 @@ impl Conn {
 
     fn load_users(&mut self) {
         let Some(path) = self.shared.settings.acl.file().map(|path| path.to_path_buf()) else {
-            return self.reply(&Value::error(NO_FILE));
+            return self.reply(&self.no_file());
         };
         let (shared, me) = (Arc::clone(&self.shared), self.client.id);
         self.ask_disk(move || match shared.settings.acl.load(&path) {
@@ -124,7 +126,7 @@ impl Conn {
 
     fn save_users(&mut self) {
         let Some(path) = self.shared.settings.acl.file().map(|path| path.to_path_buf()) else {
-            return self.reply(&Value::error(NO_FILE));
+            return self.reply(&self.no_file());
         };
         let shared = Arc::clone(&self.shared);
         self.ask_disk(move || match shared.settings.acl.save(&mut Disk, &path) {
@@ -134,6 +136,11 @@ impl Conn {
                 Value::error(NOT_SAVED)
             }
         });
+    }
+
+    fn no_file(&self) -> Value {
+        let name = if self.shared.settings.product == Product::Valkey { "" } else { " Redis" };
+        Value::error(format!("ERR This{name} instance {NO_FILE}"))
     }
 
     /// Answers with the outcome of work that waits for a disk, where it delays no other client.
@@ -163,11 +170,17 @@ impl Shared {
     }
 }
 
-fn cat(category: &[u8]) -> Value {
+/// Most bytes of a category that an error repeats.
+const CATEGORY_SHOWN: usize = 128;
+
+fn cat(category: &[u8], product: Product) -> Value {
     let name = String::from_utf8_lossy(category);
-    match categories(&name) {
+    match categories(&name, product) {
         Some(commands) => Value::words(commands),
-        None => Value::error(format!("ERR Unknown category '{name}'")),
+        None => {
+            let shown = &category[..category.len().min(CATEGORY_SHOWN)];
+            Value::error([b"ERR Unknown category '", shown, b"'"].concat())
+        }
     }
 }
 

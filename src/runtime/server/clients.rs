@@ -186,8 +186,10 @@ impl Clients {
         self.by_id.iter().for_each(|client| client.outbox.nudge());
     }
 
+    /// Those that live: who was ended is gone, though its own task may not know it yet.
     fn sorted(&self) -> Vec<Arc<Client>> {
         let mut all: Vec<_> = self.by_id.iter().map(|entry| Arc::clone(entry.value())).collect();
+        all.retain(|client| client.outbox.killed().is_none());
         all.sort_unstable_by_key(|client| client.id);
         all
     }

@@ -131,6 +131,9 @@ impl Conn {
         } else {
             tracing::debug!(id = self.client.id, addr = %self.client.addr, ?why, "connection closed");
         }
+        // Off the list first: who sees the end of the stream must not find the client there.
+        drop(self);
+        drop(stream);
     }
 
     async fn drive<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> Why {

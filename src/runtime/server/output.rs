@@ -134,7 +134,7 @@ impl Outbox {
         }
     }
 
-    #[cfg(test)]
+    /// Whether the connection was ended, and why.
     pub(super) fn killed(&self) -> Option<Killed> {
         self.lock().killed
     }
