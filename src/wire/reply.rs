@@ -7,6 +7,8 @@
 //! Our links speak RESP2, but a server may be configured to start in RESP3 (spec 04, section 3), so
 //! frames that have a RESP3 type go to the RESP3 decoder.
 
+use std::borrow::Cow;
+
 use bytes::{Bytes, BytesMut};
 use redis_protocol::error::RedisProtocolError;
 use redis_protocol::resp2::types::BytesFrame as Frame2;
@@ -54,9 +56,8 @@ enum Frame {
 }
 
 impl OwnedReply {
-    /// The reply as the engine reads it: verbatim text is a bulk, a set or a push an array, a boolean
-    /// an integer; a map is a flat array, ordered by key since the decoder keeps no order. A floating
-    /// point number, which nothing that we ask for contains, is nil.
+    /// The reply as the engine reads it: verbatim text is a bulk, a set or a push an array, a map a flat
+    /// array, a boolean an integer. A floating point number, which nothing that we ask for contains, is nil.
     pub fn as_reply(&self) -> Reply<'_> {
         match &self.frame {
             Frame::Resp2(frame) => from_resp2(frame),
@@ -98,6 +99,17 @@ pub struct ReplyDecoder {
     work: usize,
 }
 
+/// A header that the RESP3 decoder does not read as we want it.
+///
+/// It takes `$-1` for the start of a stream, and gives maps and sets in an order of chance, of two equal keys either
+/// one; the engine must see the same reply in the same way every time.
+#[derive(Debug)]
+struct Rewrite {
+    at: usize,
+    length: usize,
+    instead: Cow<'static, str>,
+}
+
 /// The place inside an incomplete reply.
 #[derive(Debug, Default)]
 struct Scan {
@@ -115,8 +127,8 @@ struct Scan {
     counted: bool,
     /// Whether a type of RESP3 was seen.
     resp3: bool,
-    /// Where RESP2's nulls are, all five bytes long.
-    nulls: Vec<usize>,
+    /// What the RESP3 decoder is to read instead of some headers.
+    rewrites: Vec<Rewrite>,
 }
 
 impl ReplyDecoder {
@@ -136,7 +148,7 @@ impl ReplyDecoder {
         let scan = std::mem::take(&mut self.scan);
         let bytes = input.split_to(scan.next).freeze();
         let frame = if scan.resp3 {
-            let bytes = with_resp3_nulls(bytes, &scan.nulls);
+            let bytes = rewritten(bytes, &scan.rewrites);
             whole(resp3::decode::complete::decode_bytes(&bytes), bytes.len()).map(Frame::Resp3)
         } else {
             whole(resp2::decode::decode_bytes(&bytes), bytes.len()).map(Frame::Resp2)
@@ -196,7 +208,7 @@ impl Scan {
                 Ok(())
             }
             b'$' | b'*' if rest == b"-1" => {
-                self.nulls.push(after - 5);
+                self.rewrite(line, after, Cow::Borrowed("_\r\n"));
                 self.arrived();
                 self.close();
                 Ok(())
@@ -208,18 +220,26 @@ impl Scan {
                 self.close();
                 Ok(())
             }
-            b'*' | b'~' | b'>' => {
+            b'*' | b'>' => {
                 self.arrived();
                 self.enter(length(rest)?)
             }
-            b'%' => {
+            b'~' | b'%' => {
+                let count = length(rest)?.saturating_mul(if *kind == b'%' { 2 } else { 1 });
+                self.rewrite(line, after, Cow::Owned(format!("*{count}\r\n")));
                 self.arrived();
-                self.enter(length(rest)?.saturating_mul(2))
+                self.enter(count)
             }
             // Attributes stand in front of an element and are none themselves.
             b'|' => self.enter(length(rest)?.saturating_mul(2)),
             _ => Err(broken("an unknown type")),
         }
+    }
+
+    /// The header `line` that ends at `after` is to be read as `instead`.
+    fn rewrite(&mut self, line: &[u8], after: usize, instead: Cow<'static, str>) {
+        let length = line.len() + 2;
+        self.rewrites.push(Rewrite { at: after - length, length, instead });
     }
 
     /// An element of the innermost open aggregate, or the outermost element itself, is here.
@@ -272,17 +292,17 @@ fn whole<F>(
     }
 }
 
-/// The RESP3 decoder takes `$-1` for the start of a stream.
-fn with_resp3_nulls(bytes: Bytes, nulls: &[usize]) -> Bytes {
-    if nulls.is_empty() {
+fn rewritten(bytes: Bytes, rewrites: &[Rewrite]) -> Bytes {
+    if rewrites.is_empty() {
         return bytes;
     }
-    let mut out = BytesMut::with_capacity(bytes.len());
+    let grown: usize = rewrites.iter().map(|rewrite| rewrite.instead.len()).sum();
+    let mut out = BytesMut::with_capacity(bytes.len() + grown);
     let mut from = 0;
-    for at in nulls {
-        out.extend_from_slice(&bytes[from..*at]);
-        out.extend_from_slice(b"_\r\n");
-        from = at + 5;
+    for rewrite in rewrites {
+        out.extend_from_slice(&bytes[from..rewrite.at]);
+        out.extend_from_slice(rewrite.instead.as_bytes());
+        from = rewrite.at + rewrite.length;
     }
     out.extend_from_slice(&bytes[from..]);
     out.freeze()
@@ -315,22 +335,13 @@ fn from_resp3(frame: &Frame3) -> Reply<'_> {
         Frame3::Array { data, .. } | Frame3::Push { data, .. } => {
             Reply::Array(data.iter().map(from_resp3).collect())
         }
-        Frame3::Set { data, .. } => Reply::Array(data.iter().map(from_resp3).collect()),
-        Frame3::Map { data, .. } => {
-            let mut pairs: Vec<_> =
-                data.iter().map(|(key, value)| (from_resp3(key), from_resp3(value))).collect();
-            pairs.sort_by(|(a, _), (b, _)| key_bytes(a).cmp(key_bytes(b)));
-            Reply::Array(pairs.into_iter().flat_map(|(key, value)| [key, value]).collect())
-        }
-        Frame3::Null | Frame3::Double { .. } | Frame3::Hello { .. } | Frame3::ChunkedString(_) => Reply::Nil,
-    }
-}
-
-fn key_bytes<'r>(key: &Reply<'r>) -> &'r [u8] {
-    match key {
-        Reply::Status(text) | Reply::Error(text) => text.as_bytes(),
-        Reply::Bulk(bytes) => bytes,
-        Reply::Integer(_) | Reply::Nil | Reply::Array(_) => b"",
+        // The scanner lets neither sets nor maps nor streams through.
+        Frame3::Null
+        | Frame3::Double { .. }
+        | Frame3::Set { .. }
+        | Frame3::Map { .. }
+        | Frame3::Hello { .. }
+        | Frame3::ChunkedString(_) => Reply::Nil,
     }
 }
 
@@ -390,8 +401,9 @@ mod tests {
             ("#t\r\n", Integer(1)),
             ("(123456789012345678901\r\n", Bulk(b"123456789012345678901")),
             (",1.5\r\n", Nil),
-            ("~1\r\n:1\r\n", Array(vec![Integer(1)])),
-            ("%2\r\n+b\r\n:2\r\n$1\r\na\r\n*-1\r\n", Array(vec![Bulk(b"a"), Nil, Status("b"), Integer(2)])),
+            ("~3\r\n:2\r\n+b\r\n:1\r\n", Array(vec![Integer(2), Status("b"), Integer(1)])),
+            ("%2\r\n+a\r\n:0\r\n+a\r\n:1\r\n", Array(vec![Status("a"), Integer(0), Status("a"), Integer(1)])),
+            ("%2\r\n+b\r\n:2\r\n$1\r\na\r\n*-1\r\n", Array(vec![Status("b"), Integer(2), Bulk(b"a"), Nil])),
             ("|1\r\n+ttl\r\n:3600\r\n:7\r\n", Integer(7)),
             ("*1\r\n|1\r\n+ttl\r\n:3600\r\n:7\r\n", Array(vec![Integer(7)])),
         ] {
