@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use openssl::ssl::SslContext;
+use openssl::ssl::{ShutdownState, SslContext};
 use openssl::x509::X509;
 use rustix::process::Signal;
 
@@ -17,7 +17,7 @@ use crate::support::ports::free_port;
 use crate::support::redis_server::{NodeOptions, RedisServer};
 use crate::support::resp::{Client, ask};
 use crate::support::sentinel::{Program, Sentinel};
-use crate::support::tls::Secrets;
+use crate::support::tls::{self, Secrets};
 use crate::support::wait::{PATIENCE, wait_until};
 
 for_each_program! {
@@ -276,7 +276,8 @@ fn handshakes_that_hang_cost_nobody_a_place() {
     let mut clients = Vec::new();
     wait_until("both places are to be had", PATIENCE, || {
         clients = (0..2).filter_map(|_| setup.connect().ok()).collect();
-        clients.iter_mut().filter_map(|client| client.command(&["PING"]).ok()).count() == 2
+        let replies = clients.iter_mut().filter_map(|client| client.command(&["PING"]).ok());
+        replies.filter(|reply| reply.text() == "PONG").count() == 2
     });
     drop(hanging);
 }
@@ -361,6 +362,20 @@ fn host_names_are_checked_on_links_when_that_is_asked_for() {
     let others: String = others.map(|line| format!("{line}\n")).collect();
     let back = Sentinel::start(Program::Stock, &others);
     assert_eq!(ask(&back.address(), &["PING"]).unwrap().text(), "PONG");
+}
+
+/// An end without a word looks like an attack to careful clients.
+#[test]
+fn a_connection_that_ends_says_so_in_tls() {
+    let setup = Setup::start(Program::Vigia, "");
+    let tcp = TcpStream::connect(&setup.address).unwrap();
+    tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = tls::connect(&setup.client(), tcp).unwrap();
+    stream.write_all(b"PING\r\nQUIT\r\n").unwrap();
+    let mut all = String::new();
+    stream.read_to_string(&mut all).unwrap();
+    assert_eq!(all, "+PONG\r\n+OK\r\n");
+    assert!(stream.get_shutdown().contains(ShutdownState::RECEIVED));
 }
 
 /// Messages come without a request, and a read that times out is not the end.

@@ -18,9 +18,9 @@ async fn world(files: &Files) -> (World, Tls) {
 }
 
 async fn accept(world: &World, tls: &Tls) -> SslStream<TcpStream> {
-    let (stream, _) = world.listener.accept().await.unwrap();
+    let (stream, _) = timeout(LONG, world.listener.accept()).await.unwrap().unwrap();
     let mut stream = SslStream::new(tls.server().unwrap(), stream).unwrap();
-    Pin::new(&mut stream).accept().await.unwrap();
+    timeout(LONG, Pin::new(&mut stream).accept()).await.expect("no handshake").unwrap();
     stream
 }
 
