@@ -120,7 +120,7 @@ pub fn conf_file(data: &[u8]) {
     let shown = || String::from_utf8_lossy(&written);
     match conf::load(&again, &mut NoFiles) {
         Ok(again) => assert_eq!(again.state, loaded.state, "written as:\n{}", shown()),
-        Err(errors) => panic!("{errors:?}\nwritten as:\n{}", shown()),
+        Err(errors) => panic!("{}\nwritten as:\n{}", conf::report(&errors), shown()),
     }
 }
 
