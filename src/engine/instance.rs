@@ -65,8 +65,8 @@ pub(super) struct Link {
     pub(super) hung: u32,
     /// The last attempt was refused: nobody listens there.
     pub(super) refused: bool,
-    /// The IP of the present attempt or connection, if it is known by a name.
-    pub(super) to: Option<Arc<str>>,
+    /// The IP of the present attempt or connection.
+    pub(super) to: Option<IpAddr>,
     /// Attempts since the last connection: which of several addresses is next.
     pub(super) turn: usize,
     /// The next attempt waits for the lookup of a name.

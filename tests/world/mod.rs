@@ -426,16 +426,12 @@ impl World {
         match &command {
             Command::Failover(master) => self.sight(&Sight::Ordered { sentinel: &sentinel, master }),
             Command::Reset(_) => self.sight(&Sight::Reset { sentinel: &sentinel }),
-            Command::Remove(master)
-            | Command::Monitor { name: master, .. }
-            | Command::Forget { name: master, .. } => {
-                self.sight(&Sight::Anew { sentinel: &sentinel, master });
+            Command::ResetForce(_) => self.sight(&Sight::Forgotten { sentinel: &sentinel, master: None }),
+            Command::Forget { name, .. } => {
+                self.sight(&Sight::Forgotten { sentinel: &sentinel, master: Some(name) });
             }
-            Command::ResetForce(_) => {
-                let masters = self.sentinel(pid).disk.durable.masters.clone();
-                for master in masters {
-                    self.sight(&Sight::Anew { sentinel: &sentinel, master: &master.name });
-                }
+            Command::Remove(master) | Command::Monitor { name: master, .. } => {
+                self.sight(&Sight::Anew { sentinel: &sentinel, master });
             }
             _ => {}
         }
