@@ -207,6 +207,6 @@ pub fn acl_file(data: &[u8]) {
             let again = acl::file::render(again.iter().map(|(name, user)| (&**name, user)));
             assert_eq!(again, text);
         }
-        Err(error) => panic!("{error}\nwritten as:\n{text}"),
+        Err(errors) => panic!("{errors:?}\nwritten as:\n{text}"),
     }
 }

@@ -31,6 +31,7 @@ mod admin;
 mod control;
 mod durability;
 mod events;
+mod figures;
 mod identity;
 mod logs;
 mod protocol;

@@ -28,6 +28,17 @@ pub(super) struct Clients {
     open: AtomicUsize,
 }
 
+/// Numbers of clients, for `INFO`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Special {
+    /// With a subscription.
+    pub(super) subscribers: usize,
+    /// With tracking on.
+    pub(super) tracking: usize,
+    /// With a command held by `CLIENT PAUSE`.
+    pub(super) blocked: usize,
+}
+
 /// What the others may see of one client.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -43,6 +54,8 @@ pub(super) struct Client {
     channels: AtomicUsize,
     patterns: AtomicUsize,
     no_evict: AtomicBool,
+    /// A command of it is held.
+    blocked: AtomicBool,
     /// Bytes read, bytes written, commands executed: what Valkey shows.
     pub(super) bytes_in: Counter,
     pub(super) bytes_out: Counter,
@@ -67,6 +80,8 @@ pub(super) struct Texts {
     pub(super) command: Option<&'static str>,
     /// `REDIRECT` of `CLIENT TRACKING`, 0 without one; `None` when tracking is off.
     pub(super) tracking: Option<i64>,
+    /// `BCAST` of `CLIENT TRACKING`.
+    pub(super) broadcast: bool,
 }
 
 impl Clients {
@@ -106,13 +121,12 @@ impl Clients {
         u64::try_from(id).is_ok_and(|id| self.by_id.contains_key(&id))
     }
 
-    /// Clients with a subscription; clients with tracking on.
-    pub(super) fn special(&self) -> (usize, usize) {
-        self.by_id.iter().fold((0, 0), |(subscribers, tracking), client| {
-            (
-                subscribers + usize::from(client.kind() == ClientKind::PubSub),
-                tracking + usize::from(client.texts().tracking.is_some()),
-            )
+    /// How many are special.
+    pub(super) fn special(&self) -> Special {
+        self.by_id.iter().fold(Special::default(), |sum, client| Special {
+            subscribers: sum.subscribers + usize::from(client.kind() == ClientKind::PubSub),
+            tracking: sum.tracking + usize::from(client.texts().tracking.is_some()),
+            blocked: sum.blocked + usize::from(client.blocked.load(Ordering::Relaxed)),
         })
     }
 
@@ -215,6 +229,7 @@ impl Client {
             channels: AtomicUsize::new(0),
             patterns: AtomicUsize::new(0),
             no_evict: AtomicBool::new(false),
+            blocked: AtomicBool::new(false),
             bytes_in: Counter::default(),
             bytes_out: Counter::default(),
             commands: Counter::default(),
@@ -261,6 +276,10 @@ impl Client {
 
     pub(super) fn is_condemned(&self) -> bool {
         self.condemned.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_blocked(&self, on: bool) {
+        self.blocked.store(on, Ordering::Relaxed);
     }
 
     pub(super) fn idle_ms(&self) -> u64 {
@@ -315,7 +334,9 @@ impl Client {
     fn flags(&self, texts: &Texts) -> String {
         let set = [
             (self.kind() == ClientKind::PubSub, 'P'),
+            (self.blocked.load(Ordering::Relaxed), 'b'),
             (texts.tracking.is_some(), 't'),
+            (texts.tracking.is_some() && texts.broadcast, 'B'),
             (matches!(self.addr, Address::Unix(_)), 'U'),
             (self.no_evict.load(Ordering::Relaxed), 'e'),
         ];

@@ -105,17 +105,17 @@ fn os() -> String {
 }
 
 fn clients(shared: &Shared, out: &mut String) {
-    let (subscribers, tracking) = shared.clients.special();
+    let (stats, special) = (&shared.stats, shared.clients.special());
     out.push_str("# Clients\r\n");
     lines! { out,
         "connected_clients" = shared.clients.len();
         "cluster_connections" = 0;
         "maxclients" = shared.settings.maxclients;
-        "client_recent_max_input_buffer" = 0;
-        "client_recent_max_output_buffer" = 0;
-        "blocked_clients" = 0;
-        "tracking_clients" = tracking;
-        "pubsub_clients" = subscribers;
+        "client_recent_max_input_buffer" = stats.input.get();
+        "client_recent_max_output_buffer" = stats.output.get();
+        "blocked_clients" = special.blocked;
+        "tracking_clients" = special.tracking;
+        "pubsub_clients" = special.subscribers;
         "watching_clients" = 0;
         "clients_in_timeout_table" = 0;
         "total_watched_keys" = 0;
@@ -128,17 +128,16 @@ fn clients(shared: &Shared, out: &mut String) {
 /// left out.
 fn stats(shared: &Shared, out: &mut String) {
     let stats = &shared.stats;
-    let rates = stats.rates();
     let (channels, patterns) = shared.hub.counts();
     out.push_str("# Stats\r\n");
     lines! { out,
         "total_connections_received" = stats.connections.get();
         "total_commands_processed" = stats.commands.get();
-        "instantaneous_ops_per_sec" = format_args!("{:.0}", rates.commands);
+        "instantaneous_ops_per_sec" = format_args!("{:.0}", stats.commands.per_second());
         "total_net_input_bytes" = stats.bytes_in.get();
         "total_net_output_bytes" = stats.bytes_out.get();
-        "instantaneous_input_kbps" = format_args!("{:.2}", rates.bytes_in / 1_024.0);
-        "instantaneous_output_kbps" = format_args!("{:.2}", rates.bytes_out / 1_024.0);
+        "instantaneous_input_kbps" = format_args!("{:.2}", stats.bytes_in.per_second() / 1_024.0);
+        "instantaneous_output_kbps" = format_args!("{:.2}", stats.bytes_out.per_second() / 1_024.0);
         "rejected_connections" = stats.rejected.get();
         "pubsub_channels" = channels;
         "pubsub_patterns" = patterns;

@@ -30,6 +30,7 @@ mod listen;
 mod output;
 mod pause;
 mod pubsub;
+mod recent;
 mod renames;
 mod sentinel;
 mod settings;

@@ -187,14 +187,17 @@ impl Outbox {
         if batch.is_empty() { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
-    /// `bytes` of taken chunks, of which `chunks` are complete, have been written.
-    pub(super) fn written(&self, bytes: usize, chunks: usize) {
+    /// `bytes` of taken chunks, of which `chunks` are complete, have been written; gives what was pending
+    /// before, with the costs of chunks.
+    pub(super) fn written(&self, bytes: usize, chunks: usize) -> usize {
         let mut state = self.lock();
+        let before = state.pending;
         state.pending = state.pending.saturating_sub(bytes + chunks * CHUNK_COST);
         state.chunks = state.chunks.saturating_sub(chunks);
         if state.counted() <= state.limit(&self.limits).soft {
             state.over_soft_since = None;
         }
+        before
     }
 
     /// When the soft limit ends the connection, if it stays exceeded.
