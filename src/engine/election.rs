@@ -165,7 +165,9 @@ impl Engine {
         at = at.max(self.looks_until(master.down_after()));
         if master.sentinels.is_empty() {
             let stalled = self.stalls.within(self.started, Span::ZERO);
-            at = at.max(self.started + Span(2 * self.tuning.publish_period.0) + stalled);
+            at = at
+                .max(self.started + Span(2 * self.tuning.publish_period.0) + stalled)
+                .max(master.alone_until);
         }
         let in_vain = || {
             self.connected_sentinels(id).len() + 1 < self.needed(id)
@@ -412,6 +414,10 @@ impl Engine {
         master.candidacy.reassert = false;
         self.schedule.cancel(Wake::Failover(id));
         if election.reassert {
+            let pause = Span::ms(self.rng.between(100, 300));
+            if let Some(master) = self.masters.get_mut(&id) {
+                master.candidacy.reassert_from = now + pause;
+            }
             return;
         }
         self.emit(id, Kind::AbortNotElected, "");

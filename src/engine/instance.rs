@@ -65,8 +65,8 @@ pub(super) struct Link {
     pub(super) hung: u32,
     /// The last attempt was refused: nobody listens there.
     pub(super) refused: bool,
-    /// The IP of the present attempt or connection, if it is known by a name.
-    pub(super) to: Option<Arc<str>>,
+    /// The IP of the present attempt or connection.
+    pub(super) to: Option<IpAddr>,
     /// Attempts since the last connection: which of several addresses is next.
     pub(super) turn: usize,
     /// The next attempt waits for the lookup of a name.
@@ -204,6 +204,8 @@ pub(super) struct Node {
     pub(super) reconf: Reconf,
     /// When the last SLAVEOF transaction was sent to it outside a reconfiguration job.
     pub(super) corrected: Option<Time>,
+    /// After it refused such a transaction: it is told again then.
+    pub(super) told_again_at: Time,
     /// When it refused a promotion last, and why, in its words.
     pub(super) refused: Option<(Time, Arc<str>)>,
     /// It was our master under this older config epoch (or was promoted by us then, in vain) and was not
@@ -255,6 +257,7 @@ impl Node {
             script_kill_sent: false,
             reconf: Reconf::None,
             corrected: None,
+            told_again_at: Time(0),
             refused: None,
             retired: None,
         }
@@ -377,6 +380,8 @@ pub(super) struct Master {
     pub(super) reset_at: Time,
     /// The largest voter set that a Vigía peer told of in the present election, this sentinel included.
     pub(super) voter_hint: usize,
+    /// Until when it does not stand for election while it knows no other sentinel, after RESET … FORCE.
+    pub(super) alone_until: Time,
     pub(super) odown: Option<Time>,
     /// When the present SDOWN's next round of asking is due, and how many there were.
     pub(super) ask_round: u32,
