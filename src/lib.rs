@@ -51,17 +51,18 @@
 //! | S1 | per master, one vote per epoch, across crashes and failed writes | `engine::vote`, `engine::persist` | oracle `one_vote` |
 //! | S2 | one leader per master and epoch: a majority of the largest known voter set, and (but for `SENTINEL FAILOVER`) the quorum | `engine::election` | oracle `one_leader` |
 //! | S3 | epochs never fall, on disk or on the wire | `engine::vote`, `engine::registry` | oracle `rising_epochs` |
-//! | S4 | no automatic failover without SDOWN here, ODOWN by quorum and S2 | `engine::failover::must_stand_down` | stories `agreement` |
-//! | S5 | no ineligible promotion | `engine::select` | table test there |
+//! | S4 | no automatic failover without SDOWN here, ODOWN by quorum and S2 | `engine::failover::must_stand_down` | oracle `agreement`, stories `agreement` |
+//! | S5 | no ineligible promotion | `engine::select` | oracle `eligible`, table test there |
 //! | S6 | a node is reconfigured only toward a configuration that is not older | `engine::reconf` | oracle `newer_wins` |
 //! | S7 | durable before visible | `engine::persist` | oracle `visible_is_durable`, `tests/server` under strace |
 //! | S8 | one configuration per epoch, forced failovers included | `engine::election`, `engine::gossip` | oracle `one_config` |
 //! | S9 | a leader's term ends; one failure, one promotion | `engine::failover`, `engine::election` | oracle `one_promotion` |
-//! | S10 | RESET and restarts do not shrink majorities | `engine::admin`, `engine::gossip` | stories `operators` |
-//! | L1-L3 | faults stop: one master, all follow it, no stuck state | everywhere | stories `episodes` |
+//! | S10 | RESET and restarts do not shrink majorities | `engine::admin`, `engine::gossip` | oracle `voter_set`, stories `operators` |
+//! | L1-L3 | faults stop: one master, all follow it, no stuck state | everywhere | oracles `converged`, `retired_follow`, `no_stuck_state` |
+//! | | wake-ups make progress | `Engine::run_due` | oracle `progress` |
 //!
 //! The oracles live in `tests/world/oracles`; they watch every step of groups that run on virtual time
-//! with seeded faults.
+//! with seeded faults: `tests/stories`, and `tests/sim` with everything at once.
 //!
 //! # Beside stock sentinels
 //!

@@ -5,7 +5,7 @@
 use super::Engine;
 use super::LinkOwner;
 use super::event::{Event, Kind, Note};
-use super::ids::{Epoch, RunId};
+use super::ids::{Addr, Epoch, RunId};
 use super::info::Role;
 use super::instance::{Expect, Kin, MasterId, NodeId, PeerId};
 use super::output::{Output, Request};
@@ -212,7 +212,19 @@ impl Engine {
         let epoch = candidate_epoch.unwrap_or(self.durable_epoch);
         let candidate = candidate_epoch.map(|_| self.globals.my_id.clone());
         let expect = Expect::Down { master: id, node, candidate_epoch };
+        let addr = self.address_held_by(id, peer).filter(|_| candidate.is_some()).unwrap_or(addr);
         self.send(LinkOwner::Peer(peer), Request::AskDown { addr, epoch, candidate }, expect);
+    }
+
+    /// Where a peer that holds another configuration of our epoch has the master. A sentinel knows masters
+    /// by their addresses in this request, so its vote about a tie must be asked for with its own (S8).
+    fn address_held_by(&self, id: MasterId, peer: PeerId) -> Option<Addr> {
+        let master = self.masters.get(&id)?;
+        if !master.candidacy.reassert {
+            return None;
+        }
+        let (addr, epoch) = master.sentinels.get(&self.peers.get(&peer)?.run_id)?.config.clone()?;
+        (epoch == master.config_epoch).then_some(addr)
     }
 
     /// The answer of another sentinel: array of integer, bulk, integer; anything else is ignored. One

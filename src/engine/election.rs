@@ -412,6 +412,10 @@ impl Engine {
         master.candidacy.reassert = false;
         self.schedule.cancel(Wake::Failover(id));
         if election.reassert {
+            let pause = Span::ms(self.rng.between(100, 300));
+            if let Some(master) = self.masters.get_mut(&id) {
+                master.candidacy.reassert_from = now + pause;
+            }
             return;
         }
         self.emit(id, Kind::AbortNotElected, "");

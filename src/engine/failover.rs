@@ -103,6 +103,8 @@ pub(super) struct Candidacy {
     pub(super) delay_told: Time,
     pub(super) forced: Option<Forced>,
     pub(super) reassert: bool,
+    /// After a lost election for it, not again before.
+    pub(super) reassert_from: Time,
 }
 
 impl Candidacy {
@@ -487,9 +489,14 @@ impl Engine {
             | Failover::Send { .. }
             | Failover::Announcing { .. } => None,
         };
+        let (config_epoch, in_force) = (master.config_epoch, master.node);
         self.abort(now, id, Kind::AbortSlaveTimeout, "");
-        if let Some(node) = sent_to {
-            self.replace_link(now, LinkOwner::NodeCommand(node));
+        let Some(sent_to) = sent_to else { return };
+        self.replace_link(now, LinkOwner::NodeCommand(sent_to));
+        // The master is back: what was promoted in vain may be turned back as one that was retired.
+        let is_back = self.nodes.get(&in_force).is_some_and(|node| node.sdown.is_none());
+        if let Some(node) = self.nodes.get_mut(&sent_to).filter(|_| is_back && sent_to != in_force) {
+            node.retired = Some(config_epoch);
         }
     }
 
@@ -579,7 +586,8 @@ impl Engine {
         self.start_job(now, id, forced);
     }
 
-    /// A reasserted configuration, same address and fresh epoch (S8): saved, then told.
+    /// A reasserted configuration, same address and fresh epoch (S8): saved, then told. By the vote that it
+    /// took, its node is the master, whatever it was made meanwhile.
     pub(super) fn reassert_won(&mut self, id: MasterId, epoch: Epoch) {
         let Some(master) = self.masters.get_mut(&id) else { return };
         master.failover = Failover::Announcing { promoted: master.node, epoch, forced: false };
@@ -595,8 +603,16 @@ impl Engine {
         master.failover = Failover::None;
         master.config_epoch = epoch;
         master.led_by = Some(me);
+        let node = master.node;
         self.publish_view(id);
         self.hello_all(now, id);
+        // Those who did not see each other may have made the winner a replica: nobody would be a master.
+        let is_replica =
+            |node: &super::instance::Node| node.reported == Role::Replica && node.cmd.up().is_some();
+        if self.nodes.get(&node).is_some_and(is_replica) {
+            self.send_transaction(node, Request::SlaveOfNoOne);
+            self.info_now(now, node);
+        }
         self.plan_candidacy(now, id);
     }
 

@@ -331,7 +331,8 @@ impl Engine {
     /// the smaller run id; the best-ranked Vigía that holds it reasserts it under a fresh epoch (S8).
     fn settle_conflict(&mut self, now: Time, id: MasterId) {
         let Some(master) = self.masters.get(&id) else { return };
-        if master.failover.in_progress() || master.candidacy.reassert {
+        let candidacy = &master.candidacy;
+        if master.failover.in_progress() || candidacy.reassert || now < candidacy.reassert_from {
             return;
         }
         let Some(ours) = self.nodes.get(&master.node).map(|node| node.addr.clone()) else { return };

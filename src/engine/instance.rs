@@ -204,6 +204,8 @@ pub(super) struct Node {
     pub(super) reconf: Reconf,
     /// When the last SLAVEOF transaction was sent to it outside a reconfiguration job.
     pub(super) corrected: Option<Time>,
+    /// After it refused such a transaction: it is told again then.
+    pub(super) told_again_at: Time,
     /// When it refused a promotion last, and why, in its words.
     pub(super) refused: Option<(Time, Arc<str>)>,
     /// It was our master under this older config epoch (or was promoted by us then, in vain) and was not
@@ -255,6 +257,7 @@ impl Node {
             script_kill_sent: false,
             reconf: Reconf::None,
             corrected: None,
+            told_again_at: Time(0),
             refused: None,
             retired: None,
         }

@@ -25,6 +25,8 @@ const LONGEST_STALL: Span = Span::secs(1);
 const TURN: Span = Span::ms(300);
 /// Pause between two corrections of one node.
 const CORRECTION_PAUSE: Span = Span::secs(2);
+/// A node that refused is told again after this: the operator may have mended its ACL.
+const REFUSED_PAUSE: Span = Span::secs(1);
 
 impl Engine {
     /// Sends the transaction that changes a node's master; its replies are read.
@@ -39,10 +41,14 @@ impl Engine {
         self.send(owner, Request::Exec, Expect::Exec);
     }
 
-    /// A command of the transaction was not queued: EXEC will refuse the whole.
-    pub(super) fn on_queued(&mut self, _now: Time, id: NodeId, word: &str, reply: &Reply<'_>) {
+    /// A command of the transaction was not queued: EXEC will refuse the whole, unless MULTI itself was
+    /// refused: then each command is carried out as it comes.
+    pub(super) fn on_queued(&mut self, now: Time, id: NodeId, word: &str, reply: &Reply<'_>) {
         if let Reply::Error(error) = reply {
             self.command_refused(id, word, error);
+            if word == "SLAVEOF" {
+                self.transaction_refused(now, id, error);
+            }
         }
     }
 
@@ -62,6 +68,8 @@ impl Engine {
                     }
                 }
             }
+            // The commands were carried out without a transaction; INFO tells what came of them.
+            Reply::Error(error) if error.starts_with("ERR EXEC without MULTI") => {}
             Reply::Error(error) => refused = Some((*error).to_owned()),
             Reply::Status(_) | Reply::Integer(_) | Reply::Bulk(_) | Reply::Nil => {
                 refused = Some("unexpected reply to EXEC".to_owned());
@@ -78,6 +86,14 @@ impl Engine {
         let Some(entry) = self.masters.get(&master) else { return };
         if entry.failover.promoted() == Some(id) && matches!(entry.failover, Failover::WaitPromotion { .. }) {
             self.promotion_refused(now, master, id, why);
+            return;
+        }
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.told_again_at = now + REFUSED_PAUSE;
+            node.corrected = None;
+            if matches!(node.reconf, Reconf::Sent(_)) {
+                node.reconf = Reconf::None;
+            }
         }
     }
 
@@ -158,7 +174,8 @@ impl Engine {
         };
         for replica in replicas {
             let Some(node) = self.nodes.get(replica) else { continue };
-            if node.reconf != Reconf::None || node.cmd.up().is_none() || node.sdown.is_some() {
+            let refused = now < node.told_again_at;
+            if node.reconf != Reconf::None || refused || node.cmd.up().is_none() || node.sdown.is_some() {
                 continue;
             }
             if node.retired.is_some() || running(self) < parallel {
@@ -315,6 +332,7 @@ impl Engine {
     fn may_correct(&self, now: Time, replica: NodeId) -> bool {
         let Some(node) = self.nodes.get(&replica) else { return false };
         node.corrected.is_none_or(|at| now.since(at) > CORRECTION_PAUSE)
+            && now >= node.told_again_at
             && node.cmd.up().is_some()
             && node.sdown.is_none()
             && !self.in_doubt(now, node.master)

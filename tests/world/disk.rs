@@ -28,6 +28,8 @@ pub struct Disk {
     wanted: Option<Seq>,
     writes: u64,
     given_up: bool,
+    /// Writes that failed, hung, or were lost in a crash.
+    pub lost: u64,
 }
 
 /// An unanswered write counts as failed after this time.
@@ -43,6 +45,7 @@ impl Disk {
             wanted: None,
             writes: 0,
             given_up: false,
+            lost: 0,
         }
     }
 }
@@ -50,8 +53,8 @@ impl Disk {
 impl World {
     /// Changes how a sentinel's disk behaves. A write that hung ends when the disk works again.
     pub fn set_disk(&mut self, pid: Pid, mode: DiskMode) {
-        self.tell(&format!("{} disk {mode:?}", self.name(pid)));
-        self.sight(&Sight::Cause);
+        tell!(self, "{} disk {mode:?}", self.name(pid));
+        self.sight(&Sight::Cause { at: self.now });
         let was = std::mem::replace(&mut self.sentinel_mut(pid).disk.mode, mode);
         if was == DiskMode::Hangs && mode != DiskMode::Hangs {
             let life = self.procs[pid.0].life;
@@ -102,6 +105,7 @@ impl World {
         }
         let Some(snapshot) = disk.in_flight.take() else { return };
         let (works, given_up) = (disk.mode == DiskMode::Works, disk.given_up);
+        disk.lost += u64::from(!works);
         if works || lands {
             self.landed(pid, &snapshot);
         }
@@ -111,7 +115,7 @@ impl World {
 
     fn landed(&mut self, pid: Pid, snapshot: &Snapshot) {
         self.sentinel_mut(pid).disk.durable = snapshot.state.clone();
-        let name = self.name(pid).to_owned();
+        let name = self.name_of(pid);
         self.sight(&Sight::Saved { sentinel: &name, state: &snapshot.state });
     }
 
@@ -128,6 +132,7 @@ impl World {
         }
         let seq = disk.wanted.take().unwrap_or(stuck).max(stuck);
         disk.given_up = true;
+        disk.lost += 1;
         self.arrive(pid, Arrival::Disk(Some((seq, false))));
     }
 
@@ -146,11 +151,32 @@ impl World {
         let lands = self.rng.one_in(2);
         let disk = &mut self.sentinel_mut(pid).disk;
         disk.wanted = None;
-        if let Some(snapshot) = disk.in_flight.take()
-            && lands
-            && disk.mode != DiskMode::Hangs
-        {
+        let Some(snapshot) = disk.in_flight.take() else { return };
+        if lands && disk.mode != DiskMode::Hangs {
             self.landed(pid, &snapshot);
+        } else if lands {
+            // The file beside the configuration was replaced, the configuration itself was not.
+            let torn = torn(&disk.durable, &snapshot.state);
+            disk.lost += 1;
+            disk.durable = torn;
+        } else {
+            disk.lost += 1;
         }
     }
+}
+
+/// What a restart finds when only the file beside the configuration is new: its voters and those that the
+/// configuration names, and a vote only if it is of the epoch that the configuration knows.
+fn torn(old: &State, new: &State) -> State {
+    let mut state = old.clone();
+    for master in &mut state.masters {
+        let Some(beside) = new.masters.iter().find(|other| other.name == master.name) else { continue };
+        let known = master.sentinels.iter().map(|(run_id, _)| run_id.clone());
+        let mut voters = beside.voters.clone();
+        voters.extend(known.filter(|run_id| !beside.voters.contains(run_id)));
+        master.voters = voters;
+        let same = beside.leader_epoch == master.leader_epoch;
+        master.leader = beside.leader.clone().filter(|_| same);
+    }
+    state
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use vigia::engine::{Addr, Input, Span};
 
-use super::oracles::Sight;
+use super::oracles::{Hello, Sight};
 use super::queue::Plan;
 use super::{Body, Pid, World};
 
@@ -50,7 +50,7 @@ impl World {
     pub fn start_elsewhere(&mut self, pid: Pid, ip: &str) {
         let new = Addr::new(ip, self.procs[pid.0].addr.port);
         let old = std::mem::replace(&mut self.procs[pid.0].addr, new);
-        self.tell(&format!("{} moves from {old} to {ip}", self.name(pid)));
+        tell!(self, "{} moves from {old} to {ip}", self.name(pid));
         self.dns.homes.entry(pid).or_insert_with(|| old.clone());
         self.dns.past.insert(old, pid);
         self.start(pid);
@@ -72,7 +72,7 @@ impl World {
 
     /// A sentinel looks a name up.
     pub(crate) fn look_up(&mut self, pid: Pid, host: &Arc<str>) {
-        self.tell(&format!("{} looks up {host}", self.name(pid)));
+        tell!(self, "{} looks up {host}", self.name(pid));
         *self.dns.asked.entry(host.to_string()).or_default() += 1;
         let wait = match self.dns.hanging.contains(&**host) {
             true => RESOLVER_TIMEOUT,
@@ -91,7 +91,7 @@ impl World {
         let found =
             self.dns.pid(host).filter(|_| !bad).and_then(|pid| self.procs[pid.0].addr.host.parse().ok());
         let ips: Vec<IpAddr> = found.into_iter().collect();
-        self.tell(&format!("{} resolved {host} {ips:?}", self.name(pid)));
+        tell!(self, "{} resolved {host} {ips:?}", self.name(pid));
         self.feed(pid, Input::Resolved { host, ips: &ips });
     }
 
@@ -112,12 +112,9 @@ impl World {
                 }
                 see(&Sight::Saved { sentinel, state: &state })
             }
-            Sight::Hello { sentinel, payload } => {
-                let mut fields: Vec<String> = payload.split(',').map(str::to_owned).collect();
-                let port = fields[6].parse().unwrap_or(0);
-                let home = self.home(&Addr::new(&fields[5], port));
-                (fields[5], fields[6]) = (home.host.to_string(), home.port.to_string());
-                see(&Sight::Hello { sentinel, payload: &fields.join(",") })
+            Sight::Hello { sentinel, hello } => {
+                let hello = Hello { addr: self.home(&hello.addr), ..hello.clone() };
+                see(&Sight::Hello { sentinel, hello: &hello })
             }
             Sight::View { sentinel, view } => {
                 let mut view = view.clone();
@@ -128,12 +125,7 @@ impl World {
             Sight::Demoted { group, node, to } => {
                 see(&Sight::Demoted { group, node: &self.home(node), to: &self.home(to) })
             }
-            Sight::Started { .. }
-            | Sight::Vote { .. }
-            | Sight::Elected { .. }
-            | Sight::Campaign { .. }
-            | Sight::Promoted { .. }
-            | Sight::Cause => see(sight),
+            _ => see(sight),
         }
     }
 }

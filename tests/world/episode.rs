@@ -1,9 +1,10 @@
 //! A random episode: faults from the seed, repair, and then everything must be well within the bound (L1).
 
-use vigia::engine::{Command, MasterName, Span, Status, Time};
+use vigia::engine::{Command, MasterName, Span, Time};
 
 use super::disk::DiskMode;
-use super::node::{ReplLink, Role};
+use super::node::Role;
+use super::oracles::{converged, retired_follow};
 use super::rng::Rng;
 use super::{MASTER, Options, Pid, World};
 
@@ -125,52 +126,15 @@ pub fn repair(world: &mut World) {
     }
 }
 
-/// L1: one master, everybody knows it under one epoch, every other node follows it.
+/// L1 and L2 of every group.
 ///
 /// # Errors
 /// What is not so.
 pub fn converged(world: &World) -> Result<(), String> {
-    let mut agreed: Option<(Pid, u64)> = None;
-    for pid in world.live_sentinels() {
-        let name = world.name(pid);
-        let Some(view) = world.view(pid, MASTER) else { return Err(format!("{name} shows no master")) };
-        let Some(at) = world.at(&view.addr) else { return Err(format!("{name} shows nobody's address")) };
-        let mine = (at, view.config_epoch.0);
-        if view.addr != view.configured {
-            return Err(format!("{name} has not switched to {} yet", view.addr));
-        }
-        if view.status != Status::Ok {
-            return Err(format!("{name} sees the master {}", view.status.as_str()));
-        }
-        match &agreed {
-            None => agreed = Some(mine),
-            Some(first) if *first == mine => {}
-            Some(first) => return Err(format!("{name} has {mine:?}, others {first:?}")),
-        }
-    }
-    let Some((master, _)) = agreed else { return Ok(()) };
-    nodes_follow(world, master)
-}
-
-fn nodes_follow(world: &World, master: Pid) -> Result<(), String> {
-    for pid in world.nodes() {
-        let (name, proc) = (world.name(pid), &world.procs[pid.0]);
-        if !proc.alive || proc.stopped {
-            continue;
-        }
-        let is_master = pid == master;
-        match &world.node(pid).role {
-            Role::Master if is_master => {}
-            Role::Master => return Err(format!("{name} is a second master")),
-            Role::Replica(_) if is_master => return Err(format!("{name} should be master")),
-            Role::Replica(of) if world.at(of) != Some(master) => return Err(format!("{name} follows {of}")),
-            Role::Replica(_) if !matches!(world.node(pid).link, ReplLink::Up { .. }) => {
-                return Err(format!("{name} is not linked to its master"));
-            }
-            Role::Replica(_) => {}
-        }
-    }
-    Ok(())
+    world.masters.iter().try_for_each(|group| {
+        retired_follow::check(world, group)?;
+        converged::check(world, group)
+    })
 }
 
 /// Runs until the group has converged; when it had.

@@ -8,15 +8,17 @@ use super::queue::Plan;
 use super::{Body, Pid, World};
 
 impl World {
-    fn fault(&mut self, line: &str) {
-        self.tell(&format!("FAULT {line}"));
+    pub(crate) fn fault(&mut self, line: &str) {
+        tell!(self, "FAULT {line}");
         self.settle();
-        self.sight(&Sight::Cause);
+        self.sight(&Sight::Cause { at: self.now });
     }
 
     /// Nothing is cut, stopped, or off the network: an observer could trust what it sees.
     pub fn is_whole(&self) -> bool {
-        self.cuts.is_empty() && self.procs.iter().all(|proc| proc.host_up && !proc.stopped)
+        self.weather.is_calm()
+            && self.cuts.is_empty()
+            && self.procs.iter().all(|proc| proc.host_up && !proc.stopped)
     }
 
     /// `kill -9`: the kernel resets every connection.
@@ -67,7 +69,7 @@ impl World {
         }
         proc.alive = true;
         proc.life += 1;
-        let (life, now) = (proc.life, self.now);
+        let (life, now, clock) = (proc.life, self.now, proc.clock);
         let (run_id, replid, seed) = (self.rng.run_id(), self.rng.run_id(), self.rng.next());
         match &mut self.procs[pid.0].body {
             Body::Node(node) => {
@@ -92,7 +94,7 @@ impl World {
                 }
             }
             Body::Sentinel(sentinel) => {
-                sentinel.restart(seed, now);
+                sentinel.restart(seed, clock.local(now));
                 self.started(pid);
             }
             Body::Stock(stock) => {
@@ -135,6 +137,41 @@ impl World {
             }
             Body::Node(_) => {}
         }
+    }
+
+    /// SIGSTOP now, SIGCONT after a while.
+    pub fn pause(&mut self, pid: Pid, span: Span) {
+        self.stop(pid);
+        let life = self.procs[pid.0].life;
+        self.queue.push(self.now + span, Plan::Continue { pid, life });
+    }
+
+    pub(crate) fn on_continue(&mut self, pid: Pid, life: u32) {
+        if self.procs[pid.0].life == life {
+            self.cont(pid);
+        }
+    }
+
+    /// The clock of a process gains so many microseconds a second from now on.
+    pub fn drift(&mut self, pid: Pid, ppm: i64) {
+        self.fault(&format!("clock of {} drifts by {ppm} ppm", self.name(pid)));
+        let now = self.now;
+        self.procs[pid.0].clock.drift(now, ppm);
+        self.clock_changed(pid);
+    }
+
+    /// The clock of a process skips ahead.
+    pub fn jump(&mut self, pid: Pid, by: Span) {
+        self.fault(&format!("clock of {} jumps by {} ms", self.name(pid), by.as_ms()));
+        let now = self.now;
+        self.procs[pid.0].clock.jump(now, by);
+        self.clock_changed(pid);
+    }
+
+    /// A sentinel crashes after so many more effects: between any two of them.
+    pub fn crash_after(&mut self, pid: Pid, effects: u32) {
+        self.fault(&format!("{} will crash after {effects} effects", self.name(pid)));
+        self.sentinel_mut(pid).crash_after = Some(effects);
     }
 
     /// No packet passes between the two sides.

@@ -5,6 +5,17 @@
 #![allow(dead_code, unreachable_pub, reason = "shared by several test targets, each using a part")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "an observer picks the few kinds that it looks for")]
 
+/// Adds a line to the trace; costs nothing while no trace is kept.
+macro_rules! tell {
+    ($world:expr, $($what:tt)*) => {
+        if $world.trace.is_on() {
+            let line = format!($($what)*);
+            $world.tell(&line);
+        }
+    };
+}
+
+pub mod clock;
 pub mod disk;
 pub mod dns;
 pub mod episode;
@@ -24,12 +35,17 @@ pub mod sentinel;
 pub mod setup;
 pub mod stock;
 pub mod trace;
+pub mod weather;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
-use vigia::engine::{Addr, Answer, Command, Input, MasterName, MasterView, Request, Span, Ticket, Time};
+use vigia::engine::{
+    Addr, Answer, Command, Input, MasterName, MasterView, Output, Request, Span, Ticket, Time,
+};
 
-use net::{Conn, ConnId};
+use clock::Clock;
+use net::{ConnId, Conns};
 use node::Node;
 use oracles::{Oracles, Sight};
 use queue::{Plan, Queue};
@@ -39,6 +55,7 @@ use sentinel::Sentinel;
 pub use setup::Options;
 use stock::Stock;
 use trace::Trace;
+use weather::Weather;
 
 /// The name of the master in a world made by [`World::group`].
 pub const MASTER: &str = "mymaster";
@@ -54,7 +71,9 @@ pub struct Pid(pub usize);
 #[derive(Debug)]
 pub struct Proc {
     /// What traces call it: `m`, `r1`, `s1`.
-    pub name: String,
+    pub name: Arc<str>,
+    /// Its own clock.
+    pub clock: Clock,
     /// Where it listens.
     pub addr: Addr,
     /// Whether the process runs.
@@ -92,7 +111,7 @@ pub enum Arrival {
     /// A reply on its connection.
     Reply(ConnId, Owned),
     /// A published message on its connection.
-    Message(ConnId, String),
+    Message(ConnId, Arc<str>),
     /// A request on a connection that it serves.
     Request(ConnId, Request),
     /// A write is durable (or failed); nothing to tell if it was given up long ago.
@@ -119,12 +138,18 @@ pub struct World {
     /// Promotions that took place: when and which node.
     pub promotions: Vec<(Time, Pid)>,
     queue: Queue,
-    conns: BTreeMap<ConnId, Conn>,
-    next_conn: u64,
+    conns: Conns,
     next_ticket: u64,
     cuts: BTreeSet<(Pid, Pid)>,
     answers: BTreeMap<Ticket, Answer>,
-    oracles: Oracles,
+    pub(crate) oracles: Oracles,
+    /// What the network does to packets.
+    pub weather: Weather,
+    /// The names of the masters.
+    pub masters: Vec<MasterName>,
+    brains: Vec<Pid>,
+    /// Buffers for outputs.
+    spare: Vec<Vec<Output>>,
     /// Names and resolvers.
     pub dns: dns::Dns,
     /// Oracles are off in a world that is broken on purpose.
@@ -199,6 +224,7 @@ impl World {
             Plan::Loaded { pid, life } => self.on_loaded(pid, life),
             Plan::LookedUp { pid, life, host } => self.on_looked_up(pid, life, &host),
             Plan::StockTick { pid, life } => self.on_stock_tick(pid, life),
+            Plan::Continue { pid, life } => self.on_continue(pid, life),
         }
     }
 
@@ -221,6 +247,9 @@ impl World {
 
     /// Stops the test with seed, options and the tail of the trace.
     pub fn fail(&self, why: &str) -> ! {
+        if !self.trace.is_on() {
+            panic!("{why}");
+        }
         let file = format!("{}/world-seed-{}.trace", env!("CARGO_TARGET_TMPDIR"), self.options.seed);
         let saved = std::fs::write(&file, self.trace.all()).is_ok();
         let note = if saved { format!("full trace: {file}\n") } else { String::new() };
@@ -249,7 +278,7 @@ impl World {
         let seen = self.seen_at_home(sight, &mut |sight| oracles.see(sight));
         self.oracles = oracles;
         if let Err(broken) = seen {
-            self.tell(&format!("ORACLE {broken}"));
+            tell!(self, "ORACLE {broken}");
             self.fail(&broken);
         }
     }
@@ -265,7 +294,7 @@ impl World {
     /// If there is none.
     pub fn pid(&self, name: &str) -> Pid {
         let name = if name == "master" { "m" } else { name };
-        match self.procs.iter().position(|proc| proc.name == name) {
+        match self.procs.iter().position(|proc| &*proc.name == name) {
             Some(at) => Pid(at),
             None => self.fail(&format!("no process is called {name}")),
         }
@@ -276,14 +305,33 @@ impl World {
         &self.procs[pid.0].name
     }
 
+    pub(crate) fn name_of(&self, pid: Pid) -> Arc<str> {
+        self.procs[pid.0].name.clone()
+    }
+
     /// Every Vigía.
     pub fn sentinels(&self) -> Vec<Pid> {
-        self.pids(|proc| matches!(proc.body, Body::Sentinel(_)))
+        self.brains.clone()
     }
 
     /// Every Vigía that runs.
     pub fn live_sentinels(&self) -> Vec<Pid> {
         self.pids(|proc| matches!(proc.body, Body::Sentinel(_)) && proc.alive && !proc.stopped)
+    }
+
+    /// Every data node of a group.
+    pub fn nodes_of(&self, group: &MasterName) -> Vec<Pid> {
+        self.pids(|proc| matches!(&proc.body, Body::Node(node) if node.group == *group))
+    }
+
+    /// Whether some running sentinel knows this data node; one that all have forgotten by RESET or REMOVE
+    /// while it was away is a stranger, which nobody repairs.
+    pub fn is_known(&self, pid: Pid) -> bool {
+        let is = |addr: &Addr| self.at(addr) == Some(pid);
+        self.live_sentinels().into_iter().any(|sentinel| {
+            let masters = self.sentinel(sentinel).engine.snapshot().state.masters;
+            masters.iter().any(|master| is(&master.addr) || master.replicas.iter().any(is))
+        })
     }
 
     /// Every data node.
@@ -323,7 +371,12 @@ impl World {
 
     /// What this sentinel shows of a master.
     pub fn view(&self, pid: Pid, master: &str) -> Option<&MasterView> {
-        self.sentinel(pid).views.get(&MasterName::from(master)).map(AsRef::as_ref)
+        self.view_of(pid, &MasterName::from(master))
+    }
+
+    /// The same for a name at hand.
+    pub fn view_of(&self, pid: Pid, master: &MasterName) -> Option<&MasterView> {
+        self.sentinel(pid).views.get(master).map(AsRef::as_ref)
     }
 
     /// The node that most of the living sentinels of a master call master.
@@ -367,8 +420,17 @@ impl World {
     pub fn command(&mut self, pid: Pid, command: Command) -> Ticket {
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
-        self.tell(&format!("operator -> {} {command:?}", self.name(pid)));
-        self.sight(&Sight::Cause);
+        tell!(self, "operator -> {} {command:?}", self.name(pid));
+        self.sight(&Sight::Cause { at: self.now });
+        let sentinel = self.name_of(pid);
+        match &command {
+            Command::Failover(master) => self.sight(&Sight::Ordered { sentinel: &sentinel, master }),
+            Command::Reset(_) => self.sight(&Sight::Reset { sentinel: &sentinel }),
+            Command::Remove(master) | Command::Monitor { name: master, .. } => {
+                self.sight(&Sight::Anew { sentinel: &sentinel, master });
+            }
+            _ => {}
+        }
         self.arrive(pid, Arrival::Operator(ticket, command));
         ticket
     }

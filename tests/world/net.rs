@@ -1,6 +1,7 @@
 //! The network: TCP as the engine feels it. FIFO per connection, latency, refusals, hangs, cuts, resets.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use vigia::engine::{Addr, LinkId, Request, Span, Time};
 
@@ -29,7 +30,7 @@ pub enum Msg {
     /// A reply.
     Reply(Owned),
     /// A published message.
-    Message(String),
+    Message(Arc<str>),
     /// The sender closed.
     Eof,
 }
@@ -66,6 +67,40 @@ pub struct Conn {
     pub session: Session,
     to_server: Stream,
     to_client: Stream,
+}
+
+/// All connections, by [`ConnId`]: the first is 1.
+#[derive(Debug, Default)]
+pub struct Conns(Vec<Option<Box<Conn>>>);
+
+impl Conns {
+    fn add(&mut self, conn: Conn) -> ConnId {
+        self.0.push(Some(Box::new(conn)));
+        ConnId(self.0.len() as u64)
+    }
+
+    fn slot(id: ConnId) -> usize {
+        (id.0 as usize).wrapping_sub(1)
+    }
+
+    fn get(&self, id: ConnId) -> Option<&Conn> {
+        self.0.get(Self::slot(id))?.as_deref()
+    }
+
+    fn get_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
+        self.0.get_mut(Self::slot(id))?.as_deref_mut()
+    }
+
+    fn remove(&mut self, id: ConnId) {
+        if let Some(slot) = self.0.get_mut(Self::slot(id)) {
+            *slot = None;
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (ConnId, &Conn)> {
+        let slots = self.0.iter().enumerate();
+        slots.filter_map(|(at, conn)| Some((ConnId(at as u64 + 1), conn.as_deref()?)))
+    }
 }
 
 /// What a server knows of one client.
@@ -106,10 +141,13 @@ impl World {
         Span(self.rng.within(self.options.latency_us))
     }
 
+    /// When something that one process sends to another now begins its way.
+    fn ready(&mut self, from: Pid, to: Pid) -> Time {
+        self.weather.ready(self.now, &mut self.rng, from, to)
+    }
+
     /// Opens a connection.
     pub(crate) fn connect(&mut self, client: Pid, link: LinkId, addr: &Addr) -> ConnId {
-        self.next_conn += 1;
-        let id = ConnId(self.next_conn);
         let server = if addr.port == 0 { None } else { self.at(addr) };
         let conn = Conn {
             client,
@@ -124,14 +162,15 @@ impl World {
             to_server: Stream::default(),
             to_client: Stream::default(),
         };
-        self.conns.insert(id, conn);
-        let at = self.now + self.latency();
+        let id = self.conns.add(conn);
+        let ready = server.map_or(self.now, |server| self.ready(client, server));
+        let at = ready + self.latency();
         self.queue.push(at, Plan::Syn { conn: id, attempt: 0 });
         id
     }
 
     pub(crate) fn on_syn(&mut self, id: ConnId, attempt: u32) {
-        let Some(conn) = self.conns.get(&id) else { return };
+        let Some(conn) = self.conns.get(id) else { return };
         if !conn.client_open || conn.up {
             return;
         }
@@ -140,10 +179,10 @@ impl World {
             self.retry_syn(id, attempt);
             return;
         };
-        let at = self.now + self.latency();
+        let at = self.ready(server, client) + self.latency();
         let (alive, life) = (self.procs[server.0].alive, self.procs[server.0].life);
         if alive {
-            let conn = self.conns.get_mut(&id).expect("present");
+            let conn = self.conns.get_mut(id).expect("present");
             conn.server_open = true;
             conn.server_life = life;
             self.queue.push(at, Plan::SynAck { conn: id, attempt });
@@ -162,7 +201,7 @@ impl World {
     }
 
     pub(crate) fn on_syn_ack(&mut self, id: ConnId, attempt: u32) {
-        let Some(conn) = self.conns.get(&id) else { return };
+        let Some(conn) = self.conns.get(id) else { return };
         if !conn.client_open || conn.up {
             return;
         }
@@ -171,12 +210,12 @@ impl World {
             self.retry_syn(id, attempt);
             return;
         }
-        self.conns.get_mut(&id).expect("present").up = true;
+        self.conns.get_mut(id).expect("present").up = true;
         self.arrive(client, Arrival::Up(id));
     }
 
     pub(crate) fn on_refused(&mut self, id: ConnId) {
-        let Some(conn) = self.conns.get(&id) else { return };
+        let Some(conn) = self.conns.get(id) else { return };
         let (client, server) = (conn.client, conn.server.expect("somebody refused"));
         if !self.path(server, client) {
             self.retry_syn(id, 0);
@@ -187,7 +226,7 @@ impl World {
 
     /// The client's side ends without its doing.
     fn client_lost(&mut self, id: ConnId, refused: bool) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(conn) = self.conns.get_mut(id) else { return };
         if !conn.client_open {
             return;
         }
@@ -199,7 +238,7 @@ impl World {
 
     /// The client closes.
     pub(crate) fn close_client(&mut self, id: ConnId) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(conn) = self.conns.get_mut(id) else { return };
         conn.client_open = false;
         if conn.server_open {
             self.transmit(id, Way::Up, Msg::Eof);
@@ -209,7 +248,7 @@ impl World {
 
     /// The server closes.
     pub(crate) fn close_server(&mut self, id: ConnId) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.server_open {
             conn.server_open = false;
             if conn.client_open {
@@ -221,17 +260,26 @@ impl World {
 
     /// Forgets a connection that nobody holds.
     fn sweep(&mut self, id: ConnId) {
-        if self.conns.get(&id).is_some_and(|conn| !conn.client_open && !conn.server_open) {
-            self.conns.remove(&id);
+        if self.conns.get(id).is_some_and(|conn| !conn.client_open && !conn.server_open) {
+            self.conns.remove(id);
         }
     }
 
     /// Sends something over a connection.
     pub(crate) fn transmit(&mut self, id: ConnId, way: Way, msg: Msg) {
         let latency = self.latency();
-        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(conn) = self.conns.get(id) else { return };
+        let ready = match (way, conn.server) {
+            (Way::Up, Some(server)) => self.ready(conn.client, server),
+            (Way::Down, Some(server)) => {
+                let (client, busy) = (conn.client, self.busy_until(server));
+                self.ready(server, client).max(busy)
+            }
+            (_, None) => self.now,
+        };
+        let Some(conn) = self.conns.get_mut(id) else { return };
         let stream = conn.stream(way);
-        let at = (self.now + latency).max(stream.last);
+        let at = (ready + latency).max(stream.last);
         stream.last = at;
         stream.queue.push_back((at, msg));
         if stream.queue.len() == 1 {
@@ -240,13 +288,13 @@ impl World {
     }
 
     pub(crate) fn on_pump(&mut self, id: ConnId, way: Way) {
-        let Some(conn) = self.conns.get(&id) else { return };
+        let Some(conn) = self.conns.get(id) else { return };
         let Some(server) = conn.server else { return };
         let (from, to) = if way == Way::Up { (conn.client, server) } else { (server, conn.client) };
         let passes = self.path(from, to);
         let now = self.now;
         let held = conn.client_open;
-        let conn = self.conns.get_mut(&id).expect("present");
+        let conn = self.conns.get_mut(id).expect("present");
         let stream = conn.stream(way);
         if !passes {
             let rto = stream.rto.map_or(FIRST_RTO, |rto| Span((rto.0 * 2).min(MAX_RTO.0)));
@@ -270,7 +318,7 @@ impl World {
 
     fn reach_server(&mut self, id: ConnId, server: Pid, msg: Msg) {
         let (alive, life) = (self.procs[server.0].alive, self.procs[server.0].life);
-        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(conn) = self.conns.get_mut(id) else { return };
         if !alive || life != conn.server_life {
             conn.server_open = false;
             if conn.client_open {
@@ -291,7 +339,7 @@ impl World {
     }
 
     fn reach_client(&mut self, id: ConnId, msg: Msg) {
-        let Some(conn) = self.conns.get(&id) else { return };
+        let Some(conn) = self.conns.get(id) else { return };
         let client = conn.client;
         if !conn.client_open || conn.client_life != self.procs[client.0].life {
             return;
@@ -312,7 +360,7 @@ impl World {
             if told {
                 self.close_server(id);
             } else {
-                self.conns.get_mut(&id).expect("present").server_open = false;
+                self.conns.get_mut(id).expect("present").server_open = false;
                 self.sweep(id);
             }
         }
@@ -320,7 +368,7 @@ impl World {
             if told {
                 self.close_client(id);
             } else {
-                self.conns.get_mut(&id).expect("present").client_open = false;
+                self.conns.get_mut(id).expect("present").client_open = false;
                 self.sweep(id);
             }
         }
@@ -328,35 +376,35 @@ impl World {
 
     /// Connections of which `wanted` holds, in order.
     pub(crate) fn conn_ids(&self, wanted: impl Fn(&Conn) -> bool) -> Vec<ConnId> {
-        self.conns.iter().filter(|(_, conn)| wanted(conn)).map(|(id, _)| *id).collect()
+        self.conns.iter().filter(|(_, conn)| wanted(conn)).map(|(id, _)| id).collect()
     }
 
     /// A connection.
     pub(crate) fn conn(&self, id: ConnId) -> Option<&Conn> {
-        self.conns.get(&id)
+        self.conns.get(id)
     }
 
     /// A connection, to change it.
     pub(crate) fn conn_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
-        self.conns.get_mut(&id)
+        self.conns.get_mut(id)
     }
 
     /// Keeps a place for the next reply on a connection; replies leave in the order of requests.
     pub(crate) fn reserve(&mut self, id: ConnId) -> u64 {
-        let Some(conn) = self.conns.get_mut(&id) else { return 0 };
+        let Some(conn) = self.conns.get_mut(id) else { return 0 };
         conn.session.slots.push_back(None);
         conn.session.first_slot + conn.session.slots.len() as u64 - 1
     }
 
     /// Fills a place and sends what is ready.
     pub(crate) fn fill(&mut self, id: ConnId, slot: u64, reply: Owned) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(conn) = self.conns.get_mut(id) else { return };
         let at = slot.wrapping_sub(conn.session.first_slot) as usize;
         if let Some(place) = conn.session.slots.get_mut(at) {
             *place = Some(reply);
         }
-        while let Some(Some(_)) = self.conns[&id].session.slots.front() {
-            let session = &mut self.conns.get_mut(&id).expect("present").session;
+        while let Some(Some(_)) = self.conns.get(id).expect("present").session.slots.front() {
+            let session = &mut self.conns.get_mut(id).expect("present").session;
             session.first_slot += 1;
             if let Some(Some(reply)) = session.slots.pop_front() {
                 self.transmit(id, Way::Down, Msg::Reply(reply));

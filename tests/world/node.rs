@@ -1,8 +1,9 @@
 //! A modelled Redis server: the part of it that sentinels see.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use vigia::engine::{Addr, Request, Span, Time};
+use vigia::engine::{Addr, MasterName, Request, Span, Time};
 
 use super::net::ConnId;
 use super::oracles::Sight;
@@ -35,7 +36,7 @@ pub enum ReplLink {
 #[derive(Clone, Debug)]
 pub struct Node {
     /// Name of the master of its group.
-    pub group: String,
+    pub group: MasterName,
     /// New at each start.
     pub run_id: String,
     /// Its role now.
@@ -72,19 +73,30 @@ pub struct Node {
     pub refused: BTreeMap<&'static str, &'static str>,
     /// CONFIG REWRITE fails.
     pub rewrite_fails: bool,
+    /// How long CONFIG REWRITE keeps it from answering anything.
+    pub rewrite_takes: Span,
+    /// It answers nothing before.
+    pub busy_until: Time,
     /// When it was started.
     pub started: Time,
 }
 
 impl Node {
     /// A fresh node.
-    pub fn new(group: &str, role: Role, run_id: String, replid: String, sync: Span, rate: u64) -> Self {
+    pub fn new(
+        group: &MasterName,
+        role: Role,
+        run_id: String,
+        replid: String,
+        sync: Span,
+        rate: u64,
+    ) -> Self {
         let link = match role {
             Role::Master => ReplLink::None,
             Role::Replica(_) => ReplLink::Down { since: None },
         };
         Self {
-            group: group.to_owned(),
+            group: group.clone(),
             run_id,
             saved_role: role.clone(),
             role,
@@ -103,6 +115,8 @@ impl Node {
             password: None,
             refused: BTreeMap::new(),
             rewrite_fails: false,
+            rewrite_takes: Span::ZERO,
+            busy_until: Time(0),
             started: Time(0),
         }
     }
@@ -227,7 +241,11 @@ impl World {
     }
 
     fn rewrite(&mut self, pid: Pid) -> Owned {
+        let now = self.now;
         let node = self.node_mut(pid);
+        if node.rewrite_takes > Span::ZERO {
+            node.busy_until = now + node.rewrite_takes;
+        }
         if node.rewrite_fails {
             return error("ERR Rewriting config file: Permission denied");
         }
@@ -236,18 +254,29 @@ impl World {
     }
 
     /// Delivers to the node's subscribers, and through replication to those of its replicas.
-    fn publish(&mut self, pid: Pid, payload: &str) -> i64 {
+    fn publish(&mut self, pid: Pid, payload: &Arc<str>) -> i64 {
         use super::net::{Msg, Way};
         let subscribed =
             self.conn_ids(|conn| conn.server == Some(pid) && conn.server_open && conn.session.subscribed);
         let count = subscribed.len() as i64;
         for id in subscribed {
-            self.transmit(id, Way::Down, Msg::Message(payload.to_owned()));
+            self.transmit(id, Way::Down, Msg::Message(payload.clone()));
+            if self.weather.repeats(&mut self.rng) {
+                self.transmit(id, Way::Down, Msg::Message(payload.clone()));
+            }
         }
         for replica in self.followers(pid) {
             self.publish(replica, payload);
         }
         count
+    }
+
+    /// Until when a process answers nothing because it is busy.
+    pub(crate) fn busy_until(&self, pid: Pid) -> Time {
+        match &self.procs[pid.0].body {
+            super::Body::Node(node) => node.busy_until,
+            super::Body::Sentinel(_) | super::Body::Stock(_) => Time(0),
+        }
     }
 
     fn kill_clients(&mut self, pid: Pid, issuer: ConnId, subscribed: bool) -> i64 {
@@ -276,8 +305,8 @@ impl World {
         node.handshake += 1;
         let group = node.group.clone();
         self.promotions.push((now, pid));
-        let name = self.name(pid).to_owned();
-        self.tell(&format!("{name} PROMOTED"));
+        let name = self.name_of(pid);
+        tell!(self, "{name} PROMOTED");
         let whole = self.is_whole();
         self.sight(&Sight::Promoted { node: &name, group: &group, whole });
     }
@@ -298,8 +327,8 @@ impl World {
         node.link = ReplLink::Down { since };
         node.handshake += 1;
         let group = node.group.clone();
-        let (name, me) = (self.name(pid).to_owned(), self.procs[pid.0].addr.clone());
-        self.tell(&format!("{name} FOLLOWS {addr}"));
+        let (name, me) = (self.name_of(pid), self.procs[pid.0].addr.clone());
+        tell!(self, "{name} FOLLOWS {addr}");
         if was_master {
             self.sight(&Sight::Demoted { group: &group, node: &me, to: addr });
         }

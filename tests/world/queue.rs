@@ -33,6 +33,8 @@ pub enum Plan {
     LookedUp { pid: Pid, life: u32, host: Arc<str> },
     /// The timer of a modelled stock sentinel.
     StockTick { pid: Pid, life: u32 },
+    /// A process that paused goes on.
+    Continue { pid: Pid, life: u32 },
 }
 
 /// The plan.

@@ -155,8 +155,7 @@ impl World {
         node.replid2 = replid2;
         node.offset = offset;
         node.link = ReplLink::Up { via: master, life: via_life, silent: None };
-        let line = format!("{} linked to {}", self.name(pid), self.name(master));
-        self.tell(&line);
+        tell!(self, "{} linked to {}", self.name(pid), self.name(master));
     }
 
     pub(crate) fn on_replication_cron(&mut self) {

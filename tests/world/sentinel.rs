@@ -12,7 +12,7 @@ use vigia::engine::{
 
 use super::disk::Disk;
 use super::net::{ConnId, Msg, Way};
-use super::oracles::Sight;
+use super::oracles::{Hello, Sight};
 use super::reply::Owned;
 use super::{Arrival, Body, Pid, World};
 
@@ -29,6 +29,8 @@ pub struct Sentinel {
     pub views: BTreeMap<MasterName, Arc<MasterView>>,
     /// What it said, over all its lives.
     pub events: Vec<(Time, Event)>,
+    /// It crashes after so many more effects.
+    pub crash_after: Option<u32>,
     /// The scripts that it ran.
     pub scripts: Vec<(Time, Vec<Arc<str>>)>,
     /// How scripts end, at once; `None`: they run until they are killed.
@@ -82,6 +84,7 @@ impl Sentinel {
             disk: Disk::new(state),
             views: BTreeMap::new(),
             events: Vec::new(),
+            crash_after: None,
             scripts: Vec::new(),
             script_end: Some(ScriptEnd::Exited(0)),
             no_route: false,
@@ -125,25 +128,27 @@ impl World {
 
     /// Runs a new engine for the first time.
     pub(crate) fn started(&mut self, pid: Pid) {
-        let (name, state) = (self.name(pid).to_owned(), self.sentinel(pid).disk.durable.clone());
-        self.sight(&Sight::Started { sentinel: &name });
+        let (name, state) = (self.name_of(pid), self.sentinel(pid).disk.durable.clone());
+        let local = self.procs[pid.0].clock.local(self.now);
+        self.sight(&Sight::Started { sentinel: &name, at: self.now, local });
         self.sight(&Sight::Saved { sentinel: &name, state: &state });
         self.feed(pid, Input::Tick);
     }
 
     /// The first timer that fires, and whose it is.
     pub(crate) fn next_wake(&self) -> Option<(Time, Pid)> {
-        let live = self.procs.iter().enumerate().filter(|(_, proc)| proc.alive && !proc.stopped);
-        live.filter_map(|(at, proc)| match &proc.body {
-            Body::Sentinel(sentinel) => sentinel.wake.map(|(_, fires)| (fires, Pid(at))),
+        let procs = self.brains.iter().map(|pid| (*pid, &self.procs[pid.0]));
+        let live = procs.filter(|(_, proc)| proc.alive && !proc.stopped);
+        let wakes = live.filter_map(|(pid, proc)| match &proc.body {
+            Body::Sentinel(sentinel) => sentinel.wake.map(|(_, fires)| (fires, pid)),
             Body::Node(_) | Body::Stock(_) => None,
-        })
-        .min()
+        });
+        wakes.min()
     }
 
     /// What the runtime tells right before the first input after a stall; what is due is left to that.
     pub fn feed_late(&mut self, pid: Pid, late: Input<'_>) {
-        let now = self.now;
+        let now = self.procs[pid.0].clock.local(self.now);
         let outputs: Vec<Output> = self.sentinel_mut(pid).engine.handle(now, late).collect();
         for output in outputs {
             self.perform(pid, output);
@@ -152,30 +157,52 @@ impl World {
 
     /// One stimulus for the engine, and everything that follows from it.
     pub(crate) fn feed(&mut self, pid: Pid, input: Input<'_>) {
-        let now = self.now;
-        let what = format!("{input:?}");
+        let (at, clock) = (self.now, self.procs[pid.0].clock);
+        let now = clock.local(at);
         let late = self.rng.below(self.options.timer_late_us + 1);
+        let mut outputs = self.spare.pop().unwrap_or_default();
         let sentinel = self.sentinel_mut(pid);
-        let outputs: Vec<Output> = sentinel.engine.handle(now, input).collect();
+        outputs.extend(sentinel.engine.handle(now, input));
         let wake = sentinel.engine.next_wakeup();
-        if let Some((at, why)) = wake
-            && at <= now
-        {
-            self.fail(&format!(
-                "{}: after {what} the deadline {why:?} at {at} is still due: a driver would spin",
-                self.name(pid)
-            ));
-        }
-        let sentinel = self.sentinel_mut(pid);
         let due = wake.map(|(at, _)| at);
         if sentinel.wake.map(|(at, _)| at) != due {
-            sentinel.wake = due.map(|at| (at, Time(at.0 + late)));
+            sentinel.wake = due.map(|at| (at, Time(clock.world(at).0 + late)));
         }
-        for output in outputs {
-            self.perform(pid, output);
-            if !self.procs[pid.0].alive {
-                return; // It ended itself.
+        let name = self.name_of(pid);
+        self.sight(&Sight::Handled { sentinel: &name, at, now, wake });
+        for output in outputs.drain(..) {
+            if self.crashes_here(pid) {
+                self.kill(pid);
             }
+            if !self.procs[pid.0].alive {
+                break; // It ended itself, or crashed between two effects.
+            }
+            self.perform(pid, output);
+        }
+        self.spare.push(outputs);
+    }
+
+    /// Counts down to a crash between two effects.
+    fn crashes_here(&mut self, pid: Pid) -> bool {
+        let sentinel = self.sentinel_mut(pid);
+        match sentinel.crash_after {
+            Some(0) => {
+                sentinel.crash_after = None;
+                true
+            }
+            Some(more) => {
+                sentinel.crash_after = Some(more - 1);
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// The clock of a process changed: its timer fires when the new one says so.
+    pub(crate) fn clock_changed(&mut self, pid: Pid) {
+        let (now, clock) = (self.now, self.procs[pid.0].clock);
+        if let Body::Sentinel(sentinel) = &mut self.procs[pid.0].body {
+            sentinel.wake = sentinel.wake.map(|(due, _)| (due, clock.world(due).max(now)));
         }
     }
 
@@ -192,23 +219,24 @@ impl World {
                 let Some(link) = sentinel.names.remove(&conn) else { return };
                 sentinel.links.remove(&link);
                 let cause = if refused { DownCause::Refused } else { DownCause::Remote };
-                self.tell(&format!("{} link {} down {cause:?}", self.name(pid), link.0));
+                tell!(self, "{} link {} down {cause:?}", self.name(pid), link.0);
                 self.feed(pid, Input::LinkDown { link, cause });
             }
             Arrival::Reply(conn, reply) => {
                 let Some(link) = self.sentinel(pid).names.get(&conn).copied() else { return };
-                self.tell(&format!("{} <- link {} {reply}", self.name(pid), link.0));
+                tell!(self, "{} <- link {} {reply}", self.name(pid), link.0);
+                self.info_sight(pid, conn, &reply);
                 self.feed(pid, Input::Reply { link, reply: reply.borrow() });
             }
             Arrival::Message(conn, payload) => {
                 let Some(link) = self.sentinel(pid).names.get(&conn).copied() else { return };
-                self.tell(&format!("{} <- link {} hello {payload}", self.name(pid), link.0));
+                tell!(self, "{} <- link {} hello {payload}", self.name(pid), link.0);
                 self.feed(pid, Input::Message { link, payload: &payload });
             }
             Arrival::Request(conn, request) => self.serve(pid, conn, request),
             Arrival::Disk(told) => {
                 if let Some((seq, works)) = told {
-                    self.tell(&format!("{} saved {} {works}", self.name(pid), seq.0));
+                    tell!(self, "{} saved {} {works}", self.name(pid), seq.0);
                 }
                 self.disk_told(pid, told);
             }
@@ -242,7 +270,7 @@ impl World {
         let slot = self.reserve(conn);
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
-        self.tell(&format!("{} serves {command:?}", self.name(pid)));
+        tell!(self, "{} serves {command:?}", self.name(pid));
         self.sentinel_mut(pid).asked.insert(ticket, Asked { to: Some((conn, slot)), about });
         self.feed(pid, Input::Command { ticket, command });
     }
@@ -276,7 +304,7 @@ impl World {
     fn perform(&mut self, pid: Pid, output: Output) {
         match output {
             Output::Connect { link, addr } => {
-                self.tell(&format!("{} connect {} to {addr}", self.name(pid), link.0));
+                tell!(self, "{} connect {} to {addr}", self.name(pid), link.0);
                 if self.sentinel(pid).no_route {
                     self.feed(pid, Input::ConnectFailed { link, why: "Network is unreachable" });
                     return self.feed(pid, Input::LinkDown { link, cause: DownCause::Remote });
@@ -290,7 +318,7 @@ impl World {
             }
             Output::Resolve(host) => self.look_up(pid, &host),
             Output::Close { link } => {
-                self.tell(&format!("{} close {}", self.name(pid), link.0));
+                tell!(self, "{} close {}", self.name(pid), link.0);
                 if let Some(conn) = self.sentinel_mut(pid).links.remove(&link) {
                     self.sentinel_mut(pid).names.remove(&conn);
                     self.close_client(conn);
@@ -303,10 +331,10 @@ impl World {
                 self.sentinel_mut(pid).views.remove(&name);
             }
             Output::Event(event) => self.on_event(pid, event),
-            Output::Note(note) => self.tell(&format!("{} note {note}", self.name(pid))),
+            Output::Note(note) => tell!(self, "{} note {note}", self.name(pid)),
             Output::RunScript { script, argv } => {
                 let now = self.now;
-                self.tell(&format!("{} runs {argv:?}", self.name(pid)));
+                tell!(self, "{} runs {argv:?}", self.name(pid));
                 self.sentinel_mut(pid).scripts.push((now, argv));
                 if self.sentinel(pid).script_end != Some(ScriptEnd::NotStarted) {
                     self.feed(pid, Input::ScriptStarted { script, pid: 1 });
@@ -318,8 +346,8 @@ impl World {
             Output::KillScript(script) => {
                 self.feed(pid, Input::ScriptEnded { script, end: ScriptEnd::Killed(9) });
             }
-            Output::LogLevel(level) => self.tell(&format!("{} logs {level:?}", self.name(pid))),
-            Output::Figures(figures) => self.tell(&format!("{} {figures:?}", self.name(pid))),
+            Output::LogLevel(level) => tell!(self, "{} logs {level:?}", self.name(pid)),
+            Output::Figures(figures) => tell!(self, "{} {figures:?}", self.name(pid)),
             Output::Exit(_) => self.kill(pid),
             Output::Answer { ticket, answer } => self.on_answer(pid, ticket, answer),
         }
@@ -331,11 +359,26 @@ impl World {
         if !up {
             self.fail(&format!("{} sends {request:?} on a link that is not up", self.name(pid)));
         }
-        let to = server.map_or("nobody", |server| self.name(server)).to_owned();
-        let name = self.name(pid).to_owned();
-        self.tell(&format!("{name} -> {to} link {} {}", link.0, show(&request)));
+        let name = self.name_of(pid);
+        tell!(
+            self,
+            "{name} -> {} link {} {}",
+            server.map_or("nobody", |server| self.name(server)),
+            link.0,
+            show(&request)
+        );
         match &request {
-            Request::Publish(payload) => self.sight(&Sight::Hello { sentinel: &name, payload }),
+            Request::Publish(payload) => match Hello::read(payload) {
+                Ok(hello) => self.sight(&Sight::Hello { sentinel: &name, hello: &hello }),
+                Err(why) => self.fail(&why),
+            },
+            Request::SlaveOfNoOne => {
+                if let Some(server) = server {
+                    let (at, node) = (self.now, self.procs[server.0].addr.clone());
+                    let group = self.node(server).group.clone();
+                    self.sight(&Sight::Promotes { sentinel: &name, node: &node, group: &group, at });
+                }
+            }
             Request::AskDown { epoch, candidate: Some(candidate), .. } => {
                 let own = *candidate == self.sentinel(pid).id;
                 self.sight(&Sight::Campaign { sentinel: &name, epoch: epoch.0, own });
@@ -345,9 +388,19 @@ impl World {
         self.transmit(conn, Way::Up, Msg::Request(request));
     }
 
+    fn info_sight(&mut self, pid: Pid, conn: ConnId, reply: &Owned) {
+        let Owned::Bulk(text) = reply else { return };
+        let Some(server) = self.conn(conn).and_then(|conn| conn.server) else { return };
+        let Body::Node(body) = &self.procs[server.0].body else { return };
+        let (group, at) = (body.group.clone(), self.now);
+        let (sentinel, node) = (self.name_of(pid), self.procs[server.0].addr.clone());
+        self.sight(&Sight::Info { sentinel: &sentinel, node: &node, group: &group, at, text });
+    }
+
     fn on_view(&mut self, pid: Pid, view: Arc<MasterView>) {
-        let name = self.name(pid).to_owned();
-        self.tell(&format!(
+        let name = self.name_of(pid);
+        tell!(
+            self,
             "{name} view {} {} configured {} {:?} replicas {} sentinels {} epoch {}",
             view.name,
             view.addr,
@@ -356,15 +409,17 @@ impl World {
             view.replicas,
             view.sentinels,
             view.config_epoch
-        ));
+        );
         self.sentinel_mut(pid).views.insert(view.name.clone(), view.clone());
         self.sight(&Sight::View { sentinel: &name, view: &view });
     }
 
     fn on_event(&mut self, pid: Pid, event: Event) {
-        let name = self.name(pid).to_owned();
-        self.tell(&format!("{name} EVENT {event}"));
+        let name = self.name_of(pid);
+        tell!(self, "{name} EVENT {event}");
         let now = self.now;
+        let local = self.procs[pid.0].clock.local(now);
+        self.sight(&Sight::Event { sentinel: &name, at: now, local, event: &event });
         let sentinel = self.sentinel_mut(pid);
         sentinel.events.push((now, event.clone()));
         let master = master_name(&event);
@@ -381,7 +436,7 @@ impl World {
                 let Some(epoch) = sentinel.voted_for_self.get(&master).copied() else {
                     self.fail(&format!("{name} leads without a vote for itself"));
                 };
-                self.sight(&Sight::Elected { sentinel: &name, master: &master, epoch, forced });
+                self.sight(&Sight::Elected { sentinel: &name, at: now, master: &master, epoch, forced });
             }
             _ => {}
         }
@@ -400,15 +455,15 @@ impl World {
     }
 
     fn on_answer(&mut self, pid: Pid, ticket: Ticket, answer: Answer) {
-        let name = self.name(pid).to_owned();
-        self.tell(&format!("{name} answers {}", Owned::from(&answer)));
+        let name = self.name_of(pid);
+        tell!(self, "{name} answers {}", Owned::from(&answer));
         let Some(asked) = self.sentinel_mut(pid).asked.remove(&ticket) else {
             self.fail(&format!("{name} answers ticket {} twice, or out of the blue", ticket.0));
         };
         if let (Answer::Down { leader: Some(leader), epoch, .. }, Some(about)) = (&answer, &asked.about)
             && let Some(node) = self.at(about)
         {
-            let master = MasterName::from(self.node(node).group.as_str());
+            let master = self.node(node).group.clone();
             self.sight(&Sight::Vote { sentinel: &name, master: &master, epoch: epoch.0, leader });
         }
         match asked.to {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use vigia::engine::{Addr, Epoch, LinkId, MasterName, Request, RunId, Span, Time};
 
 use super::net::{ConnId, Msg, Way};
-use super::oracles::Hello;
+use super::oracles::{Hello, Sight};
 use super::queue::Plan;
 use super::reply::Owned;
 use super::{Arrival, Body, MASTER, Pid, World};
@@ -253,6 +253,10 @@ impl World {
             stock.hello_at = now;
             Arc::<str>::from(stock.hello_payload(&me))
         });
+        if let Some(hello) = hello.as_ref().and_then(|payload| Hello::read(payload).ok()) {
+            self.sight(&Sight::StockHello { hello: &hello });
+        }
+        let stock = self.stock_mut(pid);
         let info = now.since(stock.info_at) >= Span::secs(1);
         if info {
             stock.info_at = now;
@@ -400,7 +404,7 @@ impl World {
         stock.candidacy = None;
         let line = format!("+switch-master {MASTER} {} {} {} {}", old.host, old.port, addr.host, addr.port);
         stock.events.push((now, line.clone()));
-        self.tell(&format!("{} EVENT {line}", self.name(pid)));
+        tell!(self, "{} EVENT {line}", self.name(pid));
     }
 
     fn stock_serves(&mut self, pid: Pid, request: &Request) -> Owned {

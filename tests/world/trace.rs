@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use vigia::engine::Time;
 
 /// Lines kept for a failure message; older ones live on in the hash only.
-const KEPT: usize = 30_000;
+const KEPT: usize = 400_000;
 
 /// The record of one run.
 #[derive(Clone, Debug)]
@@ -14,16 +14,25 @@ pub struct Trace {
     lines: VecDeque<String>,
     hash: u64,
     total: u64,
+    on: bool,
 }
 
 impl Trace {
-    /// An empty record.
-    pub fn new() -> Self {
-        Self { lines: VecDeque::new(), hash: 0xcbf2_9ce4_8422_2325, total: 0 }
+    /// An empty record; one that is off stays empty.
+    pub fn new(on: bool) -> Self {
+        Self { lines: VecDeque::new(), hash: 0xcbf2_9ce4_8422_2325, total: 0, on }
+    }
+
+    /// Whether lines are kept.
+    pub fn is_on(&self) -> bool {
+        self.on
     }
 
     /// Adds one line.
     pub fn push(&mut self, now: Time, line: &str) {
+        if !self.on {
+            return;
+        }
         let line = format!("{now} {line}");
         for byte in line.bytes() {
             self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);

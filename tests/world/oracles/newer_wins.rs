@@ -1,7 +1,7 @@
 //! S6: a master is turned into a replica only in favour of a configuration that is not older than the
 //! one it serves. Source: DESIGN, section 4.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use vigia::engine::{Addr, MasterName};
 
@@ -11,10 +11,14 @@ use super::{Oracle, Sight};
 #[derive(Debug, Default)]
 pub struct NewerWins {
     served: BTreeMap<(MasterName, Addr), u64>,
-    exempt: bool,
+    exempt: BTreeSet<MasterName>,
 }
 
 impl Oracle for NewerWins {
+    fn rule(&self) -> &'static str {
+        "S6"
+    }
+
     fn see(&mut self, sight: &Sight) -> Result<(), String> {
         match *sight {
             Sight::Saved { state, .. } => {
@@ -26,26 +30,20 @@ impl Oracle for NewerWins {
                 Ok(())
             }
             Sight::Demoted { group, node, to } => {
-                let epoch = |addr: &Addr| self.served.get(&(MasterName::from(group), addr.clone())).copied();
+                let epoch = |addr: &Addr| self.served.get(&(group.clone(), addr.clone())).copied();
                 let (older, newer) = (epoch(to).unwrap_or(0), epoch(node).unwrap_or(0));
-                if newer > older && !self.exempt {
+                if newer > older && !self.exempt.contains(group) {
                     return Err(format!(
                         "S6: {node}, master of {group} since epoch {newer}, was told to follow {to} of epoch {older}"
                     ));
                 }
                 Ok(())
             }
-            Sight::Elected { forced, .. } => {
-                self.exempt |= forced;
+            Sight::Elected { forced: true, master, .. } => {
+                self.exempt.insert(master.clone());
                 Ok(())
             }
-            Sight::Started { .. }
-            | Sight::Vote { .. }
-            | Sight::Hello { .. }
-            | Sight::Campaign { .. }
-            | Sight::View { .. }
-            | Sight::Promoted { .. }
-            | Sight::Cause => Ok(()),
+            _ => Ok(()),
         }
     }
 }
@@ -58,6 +56,6 @@ fn a_demotion_toward_an_older_configuration_is_caught() {
     assert!(oracle.see(&Sight::Saved { sentinel: "s1", state: &one }).is_ok());
     assert!(oracle.see(&Sight::Saved { sentinel: "s2", state: &two }).is_ok());
     let (old, new) = (&one.masters[0].addr, &two.masters[0].addr);
-    assert!(oracle.see(&Sight::Demoted { group: "m", node: old, to: new }).is_ok());
-    assert!(oracle.see(&Sight::Demoted { group: "m", node: new, to: old }).is_err());
+    assert!(oracle.see(&Sight::Demoted { group: &one.masters[0].name, node: old, to: new }).is_ok());
+    assert!(oracle.see(&Sight::Demoted { group: &one.masters[0].name, node: new, to: old }).is_err());
 }

@@ -5,35 +5,32 @@
 
 use std::collections::BTreeMap;
 
+use vigia::engine::MasterName;
+
 use super::{Oracle, Sight};
 
 /// Per group: the node promoted since the last fault, repair or command.
 #[derive(Debug, Default)]
-pub struct OnePromotion(BTreeMap<String, String>);
+pub struct OnePromotion(BTreeMap<MasterName, String>);
 
 impl Oracle for OnePromotion {
+    fn rule(&self) -> &'static str {
+        "S9"
+    }
+
     fn see(&mut self, sight: &Sight) -> Result<(), String> {
         match *sight {
-            Sight::Cause => {
+            Sight::Cause { .. } => {
                 self.0.clear();
                 Ok(())
             }
-            Sight::Promoted { node, group, whole } => {
-                match self.0.insert(group.to_owned(), node.to_owned()) {
-                    Some(first) if whole => {
-                        Err(format!("S9: {first} and {node} of {group} were promoted for one failure"))
-                    }
-                    Some(_) | None => Ok(()),
+            Sight::Promoted { node, group, whole } => match self.0.insert(group.clone(), node.to_owned()) {
+                Some(first) if whole => {
+                    Err(format!("S9: {first} and {node} of {group} were promoted for one failure"))
                 }
-            }
-            Sight::Started { .. }
-            | Sight::Saved { .. }
-            | Sight::Vote { .. }
-            | Sight::Elected { .. }
-            | Sight::Hello { .. }
-            | Sight::Campaign { .. }
-            | Sight::View { .. }
-            | Sight::Demoted { .. } => Ok(()),
+                Some(_) | None => Ok(()),
+            },
+            _ => Ok(()),
         }
     }
 }
@@ -41,9 +38,10 @@ impl Oracle for OnePromotion {
 #[test]
 fn a_second_promotion_without_a_reason_is_caught() {
     let mut oracle = OnePromotion::default();
-    let promoted = |node| Sight::Promoted { node, group: "m", whole: true };
+    let group = MasterName::from("m");
+    let promoted = |node| Sight::Promoted { node, group: &group, whole: true };
     assert!(oracle.see(&promoted("r1")).is_ok());
-    assert!(oracle.see(&Sight::Cause).is_ok());
+    assert!(oracle.see(&Sight::Cause { at: vigia::engine::Time(0) }).is_ok());
     assert!(oracle.see(&promoted("r2")).is_ok());
     assert!(oracle.see(&promoted("m")).is_err());
 }

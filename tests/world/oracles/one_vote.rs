@@ -9,6 +9,14 @@ use super::{Oracle, Sight};
 pub struct OneVote(BTreeMap<(String, String, u64), String>);
 
 impl Oracle for OneVote {
+    fn rule(&self) -> &'static str {
+        "S1"
+    }
+
+    fn holds_with_stock(&self) -> bool {
+        true
+    }
+
     fn see(&mut self, sight: &Sight) -> Result<(), String> {
         let Sight::Vote { sentinel, master, epoch, leader } = *sight else { return Ok(()) };
         let key = (sentinel.to_owned(), master.to_string(), epoch);

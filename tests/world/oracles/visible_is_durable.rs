@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use vigia::engine::{Addr, MasterName, State};
 
-use super::{Hello, Oracle, Sight};
+use super::{Oracle, Sight};
 
 /// The disks, and the highest that any of them held.
 #[derive(Debug, Default)]
@@ -20,10 +20,16 @@ impl VisibleIsDurable {
     fn saved(&mut self, sentinel: &str, state: &State) {
         self.current = self.current.max(state.current_epoch.0);
         for master in &state.masters {
-            let key = (master.name.clone(), master.config_epoch.0);
-            self.configs.entry(key).or_default().push(master.addr.clone());
+            self.configured(master.name.clone(), master.config_epoch.0, &master.addr);
         }
         self.disks.insert(sentinel.to_owned(), state.clone());
+    }
+
+    fn configured(&mut self, master: MasterName, epoch: u64, addr: &Addr) {
+        let addrs = self.configs.entry((master, epoch)).or_default();
+        if !addrs.contains(addr) {
+            addrs.push(addr.clone());
+        }
     }
 
     fn vote(&self, sentinel: &str, master: &MasterName, epoch: u64, leader: &str) -> Result<(), String> {
@@ -52,6 +58,14 @@ impl VisibleIsDurable {
 }
 
 impl Oracle for VisibleIsDurable {
+    fn rule(&self) -> &'static str {
+        "S7"
+    }
+
+    fn holds_with_stock(&self) -> bool {
+        true
+    }
+
     fn see(&mut self, sight: &Sight) -> Result<(), String> {
         match *sight {
             Sight::Saved { sentinel, state } => {
@@ -66,8 +80,7 @@ impl Oracle for VisibleIsDurable {
                 }
                 Ok(())
             }
-            Sight::Hello { sentinel, payload } => {
-                let hello = Hello::read(payload)?;
+            Sight::Hello { sentinel, hello } => {
                 if hello.current_epoch > self.current {
                     return Err(format!(
                         "S7: {sentinel} shows epoch {}; no disk holds it",
@@ -76,14 +89,15 @@ impl Oracle for VisibleIsDurable {
                 }
                 self.config(sentinel, &hello.master, hello.config_epoch, &hello.addr)
             }
+            Sight::StockHello { hello } => {
+                self.current = self.current.max(hello.current_epoch);
+                self.configured(hello.master.clone(), hello.config_epoch, &hello.addr);
+                Ok(())
+            }
             Sight::View { sentinel, view } => {
                 self.config(sentinel, &view.name, view.config_epoch.0, &view.addr)
             }
-            Sight::Started { .. }
-            | Sight::Elected { .. }
-            | Sight::Promoted { .. }
-            | Sight::Demoted { .. }
-            | Sight::Cause => Ok(()),
+            _ => Ok(()),
         }
     }
 }
@@ -111,12 +125,8 @@ fn showing_what_is_not_on_disk_is_caught() {
         (3, 3, "10.0.0.1", false),
         (3, 2, "10.0.0.2", false),
     ] {
-        let payload = samples::hello(current, config, host);
-        assert_eq!(
-            oracle.see(&Sight::Hello { sentinel: "s2", payload: &payload }).is_ok(),
-            good,
-            "{payload}"
-        );
+        let hello = samples::hello(current, config, host);
+        assert_eq!(oracle.see(&Sight::Hello { sentinel: "s2", hello: &hello }).is_ok(), good, "{hello:?}");
     }
     assert!(oracle.see(&Sight::View { sentinel: "s1", view: &samples::view(3, "10.0.0.1") }).is_err());
 }
