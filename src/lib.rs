@@ -114,7 +114,7 @@
 //! | `Beat`: deaf subscription | nothing heard for 6 s on a link older than 15 s | our own hello should be heard every 2 s |
 //! | `Connect`, `PeerConnect` | at once after a loss, then min(1 s, D/10) ± 10 % | a restart within D must not be SDOWN; jitter against herds |
 //! | `Connect`, `PeerConnect`: hanging attempt | the same, or three round trips; doubled up to 1 s while a round trip is unknown | SYNs that were dropped are sent again early |
-//! | `Connect`, `PeerConnect`: hanging TLS handshake | 1 s from its begin, doubled for each attempt that hung, at most 8 s | the other side may have a thousand clients to shake hands with, and an attempt given up is paid for again |
+//! | `Connect`, `PeerConnect`: hanging TLS handshake | 1 s from its begin, doubled for each attempt that hung, at most 8 s; 120 s while it waits for its turn here | the other side may have a thousand clients to shake hands with, and an attempt given up is paid for again |
 //! | `Down`, `PeerDown` | silence of D, without our own stalls; role mismatch D + 20 s; reboot period | the definition of SDOWN |
 //! | `Ask` | at once, then 5, 10, 20 ms … 1 s | ODOWN needs the others' view; its answers stay fresh for 5 s |
 //! | `Candidacy`: rank | rank × max(20 ms, 3 round trips + 3 saves) after ODOWN | candidates do not collide |

@@ -205,7 +205,7 @@ impl Engine {
         match input {
             Input::Tick | Input::Late(_) => {}
             Input::LinkUp { link, local } => self.on_link_up(now, link, local),
-            Input::LinkReached { link } => self.on_link_reached(now, link),
+            Input::LinkReached { link, begun } => self.on_link_reached(now, link, begun),
             Input::ConnectFailed { link, why } => self.on_connect_failed(link, why),
             Input::LinkDown { link, cause } => self.on_link_down(now, link, cause),
             Input::Reply { link, reply } => self.on_reply(now, link, &reply),

@@ -19,6 +19,8 @@ pub enum Output {
         link: LinkId,
         /// Where to; its host is an IP.
         addr: Addr,
+        /// The host as it is known here, a name or the same IP: what a certificate must name.
+        host: Arc<str>,
     },
     /// Look up a host name and report [`super::Input::Resolved`], however long it takes. It is not asked for
     /// again before that.

@@ -161,15 +161,15 @@ fn load_tls(generic: &Generic) -> Result<Option<Arc<Tls>>, Fatal> {
     if !config.is_on() {
         return Ok(None);
     }
-    if config.replication && !config.check_hostnames {
+    let tls = Tls::new(config).map_err(|error| {
+        Fatal::Log(format!("{error}\nFailed to configure TLS. Check logs for more info."))
+    })?;
+    if tls.config().replication && !tls.config().check_hostnames {
         tracing::info!(
             "TLS: nodes and sentinels must show certificates of a CA that is configured here, for whatever host (as \
              in redis-sentinel). With 'vigia.tls-check-hostnames yes' they must name the host as well."
         );
     }
-    let tls = Tls::new(config).map_err(|error| {
-        Fatal::Log(format!("{error}\nFailed to configure TLS. Check logs for more info."))
-    })?;
     let tls = Arc::new(tls);
     tokio::spawn(tls::watch(Arc::clone(&tls)));
     Ok(Some(tls))
