@@ -97,7 +97,8 @@
 //!
 //! Instances keep the address that was configured or announced, be it an IP or a name. `engine::names` holds what
 //! names stand for, as far as the resolver told; `engine::resolve` asks for lookups ([`engine::Output::Resolve`],
-//! answered by [`engine::Input::Resolved`]), compares addresses by that table, and shows them by name or by IP. What
+//! answered by [`engine::Input::Resolved`]), compares addresses by that table, and shows them by name or by IP;
+//! `engine::places` finds nodes by any of their addresses and keeps one entry for one process. What
 //! speaks of a name that was never looked up (a hello, a question, INFO) waits a moment for the first answer. While a
 //! command connection stands, the IP that it goes to stays in force: that is where the process is.
 //!

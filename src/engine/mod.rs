@@ -31,6 +31,7 @@ mod observe;
 pub mod output;
 mod persist;
 mod picture;
+mod places;
 mod reconf;
 mod registry;
 mod replies;

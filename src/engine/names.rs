@@ -6,9 +6,9 @@
 //! | What may grow | Bound |
 //! |---|---|
 //! | names of instances | the instances |
-//! | other names (in INFO, hellos, questions) | 1,024; one that nobody mentioned for 5 minutes is forgotten |
+//! | other names (in INFO, hellos, questions) | 256; one that nobody mentioned for 5 minutes is forgotten |
 //! | addresses of one name | one of each family |
-//! | hellos and questions that wait for one name | 64; beyond that they are dealt with as if it had none |
+//! | hellos and questions that wait for one name | 16; beyond that they are dealt with as if it had none |
 //!
 //! Source: spec 07, section 3; DESIGN section 5.
 
@@ -29,11 +29,11 @@ const SHARE: Span = Span::ms(10);
 /// A name that no instance has and nobody mentioned for so long is forgotten.
 const FORGET: Span = Span::secs(300);
 /// Names that no instance has.
-const MOST_GUESTS: usize = 1_024;
+const MOST_GUESTS: usize = 256;
 /// Longest name of the DNS.
 const LONGEST: usize = 253;
 /// Hellos and questions that may wait for one name.
-const MOST_PARKED: usize = 64;
+const MOST_PARKED: usize = 16;
 
 /// An instance that is known by a name.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
