@@ -27,6 +27,8 @@
 //!   for the lines of the moment.
 //! - [`runtime`] owns sockets, files, clocks, names and processes. It performs outputs and reports what
 //!   happened; no `if` in it looks at the state of the protocol.
+//! - [`product`]: as which program the process presents itself, by the name it was started under. A leaf that
+//!   all may use.
 //! - [`cli`], [`demo`]: the command line and a local group to play with.
 //!
 //! Imports flow one way: `engine` <- `wire`, `conf` <- `acl` <- `runtime` <- `cli`, `demo`. `conf` knows
@@ -57,7 +59,7 @@
 //! | S7 | durable before visible | `engine::persist` | oracle `visible_is_durable`, `tests/server` under strace |
 //! | S8 | one configuration per epoch, forced failovers included | `engine::election`, `engine::gossip` | oracle `one_config` |
 //! | S9 | a leader's term ends; one failure, one promotion | `engine::failover`, `engine::election` | oracle `one_promotion` |
-//! | S10 | RESET and restarts do not shrink majorities | `engine::admin`, `engine::gossip` | oracle `voter_set`, stories `operators` |
+//! | S10 | RESET and restarts do not shrink majorities; FORGET and RESET … FORCE do | `engine::admin`, `engine::gossip`, `engine::forget` | oracle `voter_set`, stories `operators`, `forget` |
 //! | L1-L3 | faults stop: one master, all follow it, no stuck state | everywhere | oracles `converged`, `retired_follow`, `no_stuck_state` |
 //! | | wake-ups make progress | `Engine::run_due` | oracle `progress` |
 //!
@@ -166,6 +168,10 @@
 //! uses OpenSSL, so with it every `tls-*` directive means here what it means there. The price is a C library on
 //! the machine that builds and the one that runs. Whether certificates name hosts is asked by
 //! `vigia.tls-check-hostnames`: stock starts with a directive that has a dot in its name, so the way back stays open.
+//! For the same reason an `include` of masters, which a rewrite copies into the file, becomes `vigia.include`.
+//!
+//! `daemonize yes` starts the program a second time instead of forking (`runtime::start::daemon`): a fork is unsafe
+//! once there are threads, and the first process can so wait until the second one serves.
 
 pub mod acl;
 pub mod cli;

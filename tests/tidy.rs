@@ -52,6 +52,7 @@ const BANNED: &[(&str, &str, &str)] = &[
     ("src/runtime/driver", "SystemTime", "the wall clock decides nothing: it jumps"),
     ("src/runtime", "crate::demo", "imports point inwards only"),
     ("src/runtime", "crate::cli", "imports point inwards only"),
+    ("src/product", "use crate::", "a leaf that all may use"),
     ("src", "todo!(", "finish it or return an error"),
     ("src", "unimplemented!(", "finish it or return an error"),
     ("src", "dbg!(", "left over from debugging"),

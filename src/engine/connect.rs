@@ -125,10 +125,10 @@ impl Engine {
 
     /// Starts an attempt; says when it counts as hanging.
     fn open(&mut self, now: Time, owner: LinkOwner, pace: Span) -> Option<Time> {
-        let host = self.addr_of(owner)?;
+        let addr = self.addr_of(owner)?;
         let turn = self.link(owner).map_or(0, |link| link.turn);
-        let addr = match self.route(now, &host, turn, pace) {
-            Route::To(addr) => addr,
+        let ip = match self.route(now, &addr, turn, pace) {
+            Route::To(ip) => ip,
             Route::Wait(until) => {
                 let link = self.link_mut(owner)?;
                 link.phase = Phase::Down;
@@ -143,13 +143,13 @@ impl Engine {
         let link = self.link_mut(owner)?;
         let hang_limit = hang_limit(pace, round_trip, link.hung);
         link.phase = Phase::Connecting { id, since: now };
-        link.to = (addr.host != host.host).then(|| addr.host.clone());
+        link.to = Some(ip);
         link.awaits_name = false;
         link.retry_at = now + pace;
         link.hang_at = now + hang_limit;
         let hang_at = link.hang_at;
         self.links.insert(id, owner);
-        self.out.push(Output::Connect { link: id, addr, host: host.host });
+        self.out.push(Output::Connect { link: id, addr, ip });
         Some(hang_at)
     }
 

@@ -165,7 +165,9 @@ impl Engine {
         at = at.max(self.looks_until(master.down_after()));
         if master.sentinels.is_empty() {
             let stalled = self.stalls.within(self.started, Span::ZERO);
-            at = at.max(self.started + Span(2 * self.tuning.publish_period.0) + stalled);
+            at = at
+                .max(self.started + Span(2 * self.tuning.publish_period.0) + stalled)
+                .max(master.alone_until);
         }
         let in_vain = || {
             self.connected_sentinels(id).len() + 1 < self.needed(id)

@@ -167,6 +167,15 @@ pub enum Command {
     },
     /// `SENTINEL RESET pattern`.
     Reset(Arc<str>),
+    /// `SENTINEL RESET pattern FORCE`: Vigía's.
+    ResetForce(Arc<str>),
+    /// `SENTINEL FORGET name sentinel-id`: Vigía's.
+    Forget {
+        /// The master.
+        name: MasterName,
+        /// Whom it should forget.
+        run_id: RunId,
+    },
     /// `SENTINEL FAILOVER name`.
     Failover(MasterName),
     /// `SENTINEL FLUSHCONFIG`.

@@ -18,6 +18,7 @@ pub mod durable;
 mod election;
 pub mod event;
 mod failover;
+mod forget;
 pub mod glob;
 mod gossip;
 pub mod hello;

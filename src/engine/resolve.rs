@@ -17,7 +17,8 @@ use super::event::{Level, Note};
 use super::ids::{Addr, Epoch, MasterName};
 use super::info::{self, Role};
 use super::instance::{MasterId, NodeId, Phase};
-use super::names::{Parked, User, is_name};
+use super::names::{Name, Parked, User, is_name};
+use super::numeric::numeric;
 use super::output::{Answer, Output};
 use super::schedule::Wake;
 use super::time::{Span, Time};
@@ -39,7 +40,7 @@ const TELL: Span = Span::secs(60);
 /// Where a link goes.
 pub(super) enum Route {
     /// There.
-    To(Addr),
+    To(IpAddr),
     /// Nowhere before this time, or before the name is resolved.
     Wait(Time),
 }
@@ -77,7 +78,7 @@ impl Engine {
 
     /// Whether a host may be used: numeric, or any name with `resolve-hostnames yes`.
     pub(super) fn acceptable_host(&self, host: &str) -> bool {
-        super::numeric::numeric(host).is_some() || (self.globals.resolve_hostnames && is_name(host))
+        numeric(host).is_some() || (self.globals.resolve_hostnames && is_name(host))
     }
 
     /// Takes note that somebody speaks of a host; says whether it is a name that is looked up for the
@@ -96,7 +97,7 @@ impl Engine {
 
     /// Whether a host is a name that is looked up for the first time right now.
     pub(super) fn is_pending(&self, host: &str) -> bool {
-        self.globals.resolve_hostnames && self.names.get(host).is_some_and(super::names::Name::is_pending)
+        self.globals.resolve_hostnames && self.names.get(host).is_some_and(Name::is_pending)
     }
 
     /// Lets something wait for a name that is pending.
@@ -124,7 +125,9 @@ impl Engine {
 
     /// Where a link to this address goes now; `turn` counts the attempts at its addresses.
     pub(super) fn route(&mut self, now: Time, addr: &Addr, turn: usize, pace: Span) -> Route {
-        let Some(name) = self.names.get_mut(&addr.host) else { return Route::To(addr.clone()) };
+        let Some(name) = self.names.get_mut(&addr.host) else {
+            return numeric(&addr.host).map_or(Route::Wait(now + RETRY), Route::To);
+        };
         name.mentioned = now;
         let (answered, asked) = (name.answered, name.asked);
         let age = answered.map(|at| now.since(at));
@@ -141,9 +144,9 @@ impl Engine {
             }
             self.take_later(&addr.host);
         }
-        let texts = self.names.get(&addr.host).map_or(&[][..], super::names::Name::texts);
-        match texts.get(turn % texts.len().max(1)) {
-            Some(host) => Route::To(Addr { host: Arc::clone(host), port: addr.port }),
+        let ips = self.names.get(&addr.host).map_or(&[][..], Name::ips);
+        match ips.get(turn % ips.len().max(1)) {
+            Some(ip) => Route::To(*ip),
             None => Route::Wait(next.max(now + Span(1))),
         }
     }
@@ -163,9 +166,9 @@ impl Engine {
     pub(super) fn address_proven(&mut self, owner: LinkOwner) {
         let Some(link) = self.link_mut(owner) else { return };
         link.turn = 0;
-        let Some(ip) = link.to.clone() else { return };
+        let Some(ip) = link.to else { return };
         let Some(addr) = self.addr_of(owner) else { return };
-        let changed = self.names.get_mut(&addr.host).is_some_and(|name| name.prove(&ip));
+        let changed = self.names.get_mut(&addr.host).is_some_and(|name| name.prove(ip));
         if changed {
             self.addresses_changed(&addr.host);
         }
@@ -201,7 +204,7 @@ impl Engine {
     /// While a command connection to the address in force stands, that is where the instance is. Not one
     /// that was made to the last good answer while this one was awaited.
     fn is_held(&self, host: &str, users: &[User], asked: Option<Time>) -> bool {
-        let in_force = self.names.get(host).and_then(|name| name.texts().first());
+        let in_force = self.names.get(host).and_then(|name| name.ips().first());
         users.iter().any(|user| {
             let owner = match user {
                 User::Node(id) => LinkOwner::NodeCommand(*id),
@@ -305,7 +308,7 @@ impl Engine {
         let Some(ip) = self.link(owner).and_then(|link| link.to.as_ref()) else { return false };
         let addr = self.addr_of(owner);
         let name = addr.as_ref().and_then(|addr| self.names.get(&addr.host));
-        name.is_some_and(|name| !name.texts().contains(ip))
+        name.is_some_and(|name| !name.ips().contains(ip))
     }
 
     /// Source: spec 03, section 3. Differs: once a minute, not at every attempt.

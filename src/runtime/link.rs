@@ -92,8 +92,8 @@ impl LinkEvent {
 
 /// The outgoing connections as the driver sees them. None of the methods waits.
 pub trait Links {
-    /// Starts an attempt. The host of the address is an IP; `host` is how it is known: a name or the same IP.
-    fn connect(&mut self, link: LinkId, addr: &Addr, host: &str);
+    /// Starts an attempt at `ip`; `addr` is what the other side is known by.
+    fn connect(&mut self, link: LinkId, addr: &Addr, ip: IpAddr);
     /// Ends a connection or an attempt; what it still had to say is void.
     fn close(&mut self, link: LinkId);
     /// Queues a request until the next [`Links::flush`]; without effect on a link that has ended.
@@ -107,10 +107,10 @@ pub trait Links {
 /// Where a link goes to.
 #[derive(Debug)]
 struct Target {
-    /// Its host is an IP.
+    /// What the other side is known by: its host may be a name.
     addr: Addr,
-    /// The same process as it is known: its host may be a name.
-    known: Addr,
+    /// Where it is now.
+    ip: IpAddr,
 }
 
 /// Real connections.
@@ -137,9 +137,9 @@ impl TcpLinks {
 }
 
 impl Links for TcpLinks {
-    fn connect(&mut self, link: LinkId, addr: &Addr, host: &str) {
+    fn connect(&mut self, link: LinkId, addr: &Addr, ip: IpAddr) {
         let outbox = Arc::new(Outbox::default());
-        let target = Target { addr: addr.clone(), known: Addr::new(host, addr.port) };
+        let target = Target { addr: addr.clone(), ip };
         let work = task::run(link, target, self.options.clone(), outbox.clone(), self.events.clone());
         let task = tokio::spawn(work).abort_handle();
         let old = self.open.insert(link, Open { outbox, task });

@@ -524,11 +524,7 @@ fn the_address_that_answers_is_the_one() {
     let mut engine = Engine::new(state, 1, Time(0));
     let connects = |outputs: &[Output]| -> Vec<(LinkId, String)> {
         let of = |output: &Output| {
-            if let Output::Connect { link, addr, .. } = output {
-                Some((*link, addr.host.to_string()))
-            } else {
-                None
-            }
+            if let Output::Connect { link, ip, .. } = output { Some((*link, ip.to_string())) } else { None }
         };
         outputs.iter().filter_map(of).collect()
     };

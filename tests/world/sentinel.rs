@@ -303,7 +303,8 @@ impl World {
 
     fn perform(&mut self, pid: Pid, output: Output) {
         match output {
-            Output::Connect { link, addr, host: _ } => {
+            Output::Connect { link, addr, ip } => {
+                let addr = Addr::new(&ip.to_string(), addr.port);
                 tell!(self, "{} connect {} to {addr}", self.name(pid), link.0);
                 if self.sentinel(pid).no_route {
                     self.feed(pid, Input::ConnectFailed { link, why: "Network is unreachable" });

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -36,7 +37,7 @@ pub(super) async fn run(
     let cause = match connect(link, &target, &options, &events).await {
         Ok(stream) => {
             let conversation = Conversation::new(link, stream, events.clone());
-            conversation.last(&target.known, &options, &outbox).await
+            conversation.last(&target.addr, &options, &outbox).await
         }
         Err(error) => {
             tracing::trace!(link = link.0, addr = %target.addr, %error, "no connection");
@@ -56,7 +57,7 @@ async fn connect(
     options: &Options,
     events: &mpsc::Sender<LinkEvent>,
 ) -> io::Result<Stream> {
-    let stream = open(&target.addr, options).await?;
+    let stream = open(SocketAddr::new(target.ip, target.addr.port), options.source).await?;
     let local = stream.local_addr()?.ip().to_canonical();
     let stream = match &options.tls {
         None => Stream::Plain(stream),
@@ -69,7 +70,7 @@ async fn connect(
                 }
             };
             let _ = events.send(LinkEvent::Reached { link, begun: true }).await;
-            Stream::shake_hands(stream, &target.known, tls, turn).await?
+            Stream::shake_hands(stream, &target.addr, tls, turn).await?
         }
     };
     let _ = events.send(LinkEvent::Up { link, local }).await;
