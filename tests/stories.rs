@@ -25,6 +25,8 @@ mod failover;
 mod names;
 #[path = "stories/operators.rs"]
 mod operators;
+#[path = "stories/refusals.rs"]
+mod refusals;
 #[path = "stories/scripts.rs"]
 mod scripts;
 #[path = "stories/tilt.rs"]
