@@ -155,7 +155,8 @@ impl Engine {
         let mut at = candidacy.not_before.max(candidacy.anchor + rank_delay).max(term_of_other);
         at = at.max(self.looks_until(master.down_after()));
         if master.sentinels.is_empty() {
-            at = at.max(self.started + Span(2 * self.tuning.publish_period.0));
+            // Nobody is known: the process is new, or the entry is, by MONITOR or RESET.
+            at = at.max(self.started.max(master.reset_at) + Span(2 * self.tuning.publish_period.0));
         }
         let in_vain = || {
             self.connected_sentinels(id).len() + 1 < self.needed(id)
