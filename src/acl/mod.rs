@@ -1,7 +1,7 @@
 //! Who may do what: users, their rules, and what is kept of those who were denied.
 //!
 //! Pure: no sockets, files or clocks. [`User::apply`] reads one rule, [`User::words`] writes the whole
-//! user as rules again, [`User::check`] says whether a command may run. [`file`] is the format of ACL
+//! user as rules again, [`User::check`] says whether a command may run. [`mod@file`] is the format of ACL
 //! files, [`log`] what `ACL LOG` shows. The commands are those of [`crate::wire`]'s table: a rule about a
 //! command that a sentinel has not is an error, as in stock.
 //!

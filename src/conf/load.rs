@@ -110,8 +110,8 @@ impl Line {
 struct Reader<'a> {
     sources: &'a mut dyn Sources,
     generic: Generic,
-    /// Users of `user` lines, in file order.
-    users: Vec<UserLine>,
+    /// `user` lines in file order, and whether each stands in an included file.
+    users: Vec<(UserLine, bool)>,
     /// `sentinel` lines: before `monitor`, `monitor`, the rest.
     passes: [Vec<Line>; 3],
     warnings: Vec<String>,
@@ -154,7 +154,9 @@ impl Reader<'_> {
                 Ok(())
             }
             ("include", [pattern]) => self.include(&line, &pattern.clone(), depth),
-            ("user", [name, rules @ ..]) => self.user(name, rules).map_err(|why| line.error(why)),
+            ("user", [name, rules @ ..]) => {
+                self.user(name, rules, line.included).map_err(|why| line.error(why))
+            }
             ("rename-command", [old, new]) => self.rename(old, new).map_err(|why| line.error(why)),
             ("loadmodule", [module, ..]) => {
                 self.warnings.push(format!("loadmodule {module}: ignored, a sentinel loads no modules"));
@@ -178,16 +180,25 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn user(&mut self, name: &str, rules: &[String]) -> Result<(), String> {
-        if self.users.iter().any(|user| user.name == name) {
-            let reason = "Duplicate user found. A user can only be defined once in config files";
-            return Err(format!("Error in user declaration '{name}': {reason}"));
+    /// Differs: stock names a rule further left when one is wrong. And a rewrite copies the users of an included
+    /// file into the file itself, so that stock refuses its own file at the next start; here the copy wins.
+    fn user(&mut self, name: &str, rules: &[String], included: bool) -> Result<(), String> {
+        let known = self.users.iter().position(|(user, _)| user.name == name);
+        if let Some(at) = known {
+            if self.users[at].1 == included {
+                let reason = "Duplicate user found. A user can only be defined once in config files";
+                return Err(format!("Error in user declaration '{name}': {reason}"));
+            }
+            self.warnings.push(format!("user {name}: the included line is ignored"));
+            if included {
+                return Ok(());
+            }
+            self.users.remove(at);
         }
-        // Differs: stock names a rule further left.
         self.sources
             .check_user(rules)
             .map_err(|(rule, reason)| format!("Error in user declaration '{rule}': {reason}"))?;
-        self.users.push(UserLine { name: name.to_owned(), rules: rules.to_vec() });
+        self.users.push((UserLine { name: name.to_owned(), rules: rules.to_vec() }, included));
         Ok(())
     }
 
@@ -248,7 +259,7 @@ impl Reader<'_> {
             let applied = sentinel.apply(line, &*self.sources);
             self.errors.extend(applied.err().map(|reason| line.error(reason)));
         }
-        self.generic.users = self.users;
+        self.generic.users = self.users.into_iter().map(|(user, _)| user).collect();
         self.warnings.append(&mut sentinel.warnings);
         let (my_id, mut state) = sentinel.finish();
         state.globals.port = self.generic.hello_port();

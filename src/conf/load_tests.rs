@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::engine::{Addr, Epoch, Millis};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Files(Vec<(&'static str, &'static str)>);
 
 impl Sources for Files {
@@ -243,6 +243,25 @@ fn the_words_of_users_are_kept_in_the_order_of_the_file() {
     let words: Vec<_> = generic.users.iter().map(|user| (&*user.name, user.rules.join(" "))).collect();
     assert_eq!(words, [("b", "on ~a'".to_owned()), ("a", String::new())]);
     assert_eq!(generic.raw["aclfile"], [["/x"]]);
+}
+
+#[test]
+fn the_copy_of_an_included_user_wins_over_the_included_line() {
+    let included = Files(vec![("users.conf", "user a on\nuser b on\n")]);
+    for text in ["include users.conf\nuser a off\n", "user a off\ninclude users.conf\n"] {
+        let mut files = included.clone();
+        let input = LoadInput { text: text.as_bytes(), ..LoadInput::default() };
+        let loaded = load(&input, &mut files).unwrap();
+        let mut words: Vec<_> = loaded
+            .generic
+            .users
+            .iter()
+            .map(|user| format!("{} {}", user.name, user.rules.join(" ")))
+            .collect();
+        words.sort();
+        assert_eq!(words, ["a off", "b on"], "{text}");
+        assert_eq!(loaded.warnings, ["user a: the included line is ignored"]);
+    }
 }
 
 fn lines() -> impl Strategy<Value = String> {

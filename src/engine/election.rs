@@ -72,6 +72,15 @@ impl Engine {
         FORCED_PATIENCE.min(Span(self.term(id).0 / 2))
     }
 
+    /// Until when a forced failover that campaigns waits for answers. What came while this process did not run is
+    /// not read yet, so that time does not count.
+    pub(super) fn forced_until(&self, id: MasterId) -> Option<Time> {
+        let Failover::Election(election) = &self.masters.get(&id)?.failover else { return None };
+        let stalled = self.stalls.within(election.started, Span::ZERO);
+        (election.forced && election.campaigning)
+            .then(|| election.started + self.forced_patience(id) + stalled)
+    }
+
     /// The longest pause between two elections: 2 × failover-timeout.
     pub(super) fn longest_pause(&self, id: MasterId) -> Span {
         let timeout = self.masters.get(&id).map(|m| Span::from(m.settings.failover_timeout));
@@ -156,7 +165,9 @@ impl Engine {
         at = at.max(self.looks_until(master.down_after()));
         if master.sentinels.is_empty() {
             // Nobody is known: the process is new, or the entry is, by MONITOR or RESET.
-            at = at.max(self.started.max(master.reset_at) + Span(2 * self.tuning.publish_period.0));
+            let since = self.started.max(master.reset_at);
+            let stalled = self.stalls.within(since, Span::ZERO);
+            at = at.max(since + Span(2 * self.tuning.publish_period.0) + stalled);
         }
         let in_vain = || {
             self.connected_sentinels(id).len() + 1 < self.needed(id)
@@ -351,7 +362,7 @@ impl Engine {
         }
         let answers = votes + election.refused.len();
         if election.forced && answers < majority(master.voters.len() + 1) {
-            let waited = now.since(election.started) >= self.forced_patience(id);
+            let waited = self.forced_until(id).is_some_and(|at| now >= at);
             return match (waited, burnt) {
                 (false, _) => Verdict::Open,
                 (true, false) => Verdict::WonWithoutMajority,

@@ -278,14 +278,17 @@ impl Engine {
         if now >= deadline {
             self.lose(now, id);
         } else {
-            self.schedule.set(Wake::Failover(id), deadline);
+            let patience = self.forced_until(id).filter(|at| *at > now);
+            self.schedule.set(Wake::Failover(id), patience.map_or(deadline, |at| at.min(deadline)));
             self.count_votes(now, id);
         }
     }
 
     fn step_select(&mut self, now: Time, id: MasterId) {
         let Some(term) = self.masters.get(&id).and_then(|m| m.failover.term()) else { return };
-        let (elected, look_until) = (term.elected, term.look_until);
+        let elected = term.elected;
+        // What came while this process did not run is not read yet.
+        let look_until = term.look_until + self.stalls.within(elected, Span::ZERO);
         let waiting = !term.awaited.is_empty() || self.replicas_unread(id, elected);
         if waiting && now < look_until {
             self.schedule.set(Wake::Failover(id), look_until);

@@ -153,11 +153,12 @@ impl Engine {
     /// After a RESET the old voter set stays the base of the majority until a majority of it was
     /// heard again, and all that live have had the time to be heard (S10).
     fn heard_again(&mut self, id: MasterId, run_id: &RunId) {
+        let now = self.now;
         let Some(master) = self.masters.get_mut(&id) else { return };
         let Some(heard) = &mut master.heard_since_reset else { return };
         heard.insert(run_id.clone());
         let again = heard.intersection(&master.voters).count() + 1;
-        let gathered = self.now.since(master.reset_at) >= GATHERING;
+        let gathered = self.stalls.observed(now, master.reset_at) >= GATHERING;
         if gathered && again >= majority(master.voters.len() + 1) {
             master.voters = master.sentinels.keys().cloned().collect();
             master.heard_since_reset = None;

@@ -294,7 +294,8 @@ impl Engine {
         let since = node.reported_since;
         // Another leader may just have promoted it (redis#1445).
         let grace = Span(4 * self.tuning.publish_period.0);
-        let patient = now.since(since) > grace && node.down_began.is_none_or(|at| now.since(at) > grace);
+        let over = |at: Time| self.stalls.observed(now, at) > grace;
+        let patient = over(since) && node.down_began.is_none_or(over);
         let known_old = node.retired.is_some();
         let our_turn = known_old && (self.led_by_me(id) || self.is_our_turn(now, id, since));
         if patient || (our_turn && self.all_agree(now, id, since)) {
@@ -316,7 +317,8 @@ impl Engine {
         let Some(master) = self.masters.get(&id) else { return };
         let timeout = Span::from(master.settings.failover_timeout);
         let since = node.replica.master_since;
-        let patient = now.since(since) > timeout && node.down_began.is_none_or(|at| now.since(at) > timeout);
+        let over = |at: Time| self.stalls.observed(now, at) > timeout;
+        let patient = over(since) && node.down_began.is_none_or(over);
         if patient || self.left_behind(now, id, since) {
             self.correct(now, id, replica, Kind::FixSlaveConfig);
         }

@@ -49,6 +49,11 @@ impl Stalls {
         total
     }
 
+    /// How much of the time since `since` this process could observe others.
+    pub(super) fn observed(&self, now: Time, since: Time) -> Span {
+        Span(now.since(since).0.saturating_sub(self.within(since, Span::ZERO).0))
+    }
+
     /// The longest single stall that ended after `since`.
     pub(super) fn longest(&self, since: Time) -> Span {
         let recent = self.latest.iter().rev().take_while(|(_, until)| *until > since);
@@ -72,6 +77,7 @@ mod tests {
         assert_eq!(stalls.within(Time(0), Span::ms(1_000)), Span(1_000_000));
         assert_eq!(stalls.within(Time(1_400_000), Span::ms(100)), Span(500_000));
         assert_eq!(stalls.within(Time(2_000_000), Span::ms(100)), Span::ZERO);
+        assert_eq!(stalls.observed(Time(2_000_000), Time(1_800_000)), Span::ms(100));
         assert_eq!(stalls.longest(Time(0)), Span::secs(1));
         assert_eq!(stalls.longest(Time(1_900_000)), Span::ZERO);
     }

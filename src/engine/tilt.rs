@@ -62,15 +62,17 @@ impl Cause {
     /// What took at least half of the time.
     fn of(late: Span, evidence: Option<Evidence>) -> Self {
         let Some(evidence) = evidence else { return Self::Unknown };
-        let explains = |span: &Span| span.0 >= late.0 / 2;
-        if explains(&evidence.asleep) {
-            return Self::Asleep(evidence.asleep);
+        // The runtime's reading from before may be a little older than the stall.
+        let (asleep, busy) = (evidence.asleep.min(late), evidence.busy.min(late));
+        let explains = |span: Span| span.0 >= late.0 / 2;
+        if explains(asleep) {
+            return Self::Asleep(asleep);
         }
-        if explains(&evidence.busy) {
-            return Self::Busy(evidence.busy);
+        if explains(busy) {
+            return Self::Busy(busy);
         }
         match evidence.waited {
-            Some(waited) if explains(&waited) => Self::Starved(waited),
+            Some(waited) if explains(waited) => Self::Starved(waited.min(late)),
             Some(_) => Self::Stopped,
             None => Self::NotRun,
         }
@@ -185,6 +187,7 @@ mod tests {
             (evidence(0, 3, 20), Cause::Stopped),
             (evidence(0, 3, -1), Cause::NotRun),
             (evidence(0, 3, 1_500), Cause::Starved(Span::ms(1_500))),
+            (evidence(0, 3, 3_400), Cause::Starved(Span::ms(3_000))),
             (evidence(0, 2_900, 50), Cause::Busy(Span::ms(2_900))),
             (evidence(3_000, 0, 0), Cause::Asleep(Span::ms(3_000))),
             (None, Cause::Unknown),

@@ -98,6 +98,12 @@ impl Account {
         Arc::clone(&lock(&self.rights))
     }
 
+    /// Takes all rights away: a connection that is about to be ended executes nothing more. Gives the name.
+    fn close(&self) -> Arc<str> {
+        self.set(User::new(NewUsers::HearNothing));
+        Arc::clone(&self.name)
+    }
+
     fn set(&self, rights: User) {
         *lock(&self.rights) = Arc::new(rights);
     }
@@ -207,7 +213,7 @@ impl Acl {
         }
         let mut table = lock(&self.table);
         let names = names.iter().filter_map(|name| str::from_utf8(name.as_ref()).ok());
-        let removed = names.filter_map(|name| table.remove(name)).map(|account| Arc::clone(&account.name));
+        let removed = names.filter_map(|name| table.remove(name)).map(|account| account.close());
         let done = Changed { removed: removed.collect(), ..Changed::default() };
         self.changed();
         Ok(done)
@@ -227,7 +233,7 @@ impl Acl {
                 true
             }
             None => {
-                done.removed.push(Arc::clone(name));
+                done.removed.push(account.close());
                 false
             }
         });
@@ -325,6 +331,20 @@ mod tests {
         assert!(acl.get(b"a").is_some());
         assert_eq!(names(&acl.delete(&["a", "nobody", "a"]).unwrap()), (vec![], vec!["a"]));
         assert!(acl.get(b"a").is_none());
+    }
+
+    #[test]
+    fn who_is_still_connected_as_a_user_that_is_gone_has_no_rights() {
+        let acl = Acl::default();
+        for name in ["a", "b"] {
+            acl.set_user(name.as_bytes(), &["on", "nopass", "+@all", "&*"]).unwrap();
+        }
+        let (a, b) = (acl.get(b"a").unwrap(), acl.get(b"b").unwrap());
+        acl.delete(&["a"]).unwrap();
+        acl.replace(UsersByName::new());
+        for account in [a, b] {
+            assert_eq!(account.rights().text(), "off sanitize-payload resetchannels -@all");
+        }
     }
 
     #[test]

@@ -208,7 +208,6 @@ impl<B: Brain, L: Links, W: SaveWorker, P: Process> Driver<B, L, W, P> {
             self.start_save();
             let woken = if self.is_due() { Woken::Due } else { self.wait(&mut stop).await };
             self.clock.look();
-            self.tell_if_late();
             match woken {
                 Woken::Links => self.deliver_batch(),
                 Woken::Asked(asked) => self.deliver_command(asked),
@@ -385,12 +384,12 @@ impl<B: Brain, L: Links, W: SaveWorker, P: Process> Driver<B, L, W, P> {
     }
 
     /// A deadline that passed a while ago: what the system knows of that comes before anything else.
-    fn tell_if_late(&mut self) {
-        let (now, asleep) = (self.now(), self.clock.asleep());
+    fn tell_if_late(&mut self, now: Time) {
+        let asleep = self.clock.asleep();
         let due = self.brain.next_wakeup().map(|(at, _)| at.max(self.last));
         if due.is_some_and(|due| now.since(due) >= WORTH_ASKING) {
             let evidence = self.usage.evidence(now, asleep);
-            self.feed(now, Input::Late(evidence));
+            self.handle(now, Input::Late(evidence));
         } else {
             self.usage.refresh(now, asleep);
         }
@@ -398,6 +397,11 @@ impl<B: Brain, L: Links, W: SaveWorker, P: Process> Driver<B, L, W, P> {
 
     /// One input, all its effects.
     fn feed(&mut self, now: Time, input: Input<'_>) -> usize {
+        self.tell_if_late(now);
+        self.handle(now, input)
+    }
+
+    fn handle(&mut self, now: Time, input: Input<'_>) -> usize {
         debug_assert!(now >= self.last, "time goes forward");
         self.last = now;
         let mut outputs = 0;

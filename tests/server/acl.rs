@@ -310,18 +310,21 @@ fn an_acl_file_is_saved_and_read_again(program: Program) {
     wait_until("the log tells why", PATIENCE, || sentinel.process().log_text().contains(log));
 }
 
-/// After changes at Vigía the original starts from the file, whatever was in them. Stock itself cannot read
-/// what it wrote of these.
+/// Users that redis-sentinel itself could not read again, or not as they were.
+const ODD: [&[&str]; 5] = [
+    &["a\"b", "on", ">pw", "~a\"b", "&'x", "+ping"],
+    &["", "on", ">pw", "+role"],
+    &["ü", "on", "~ü*", ">pw", "+ping|\"x"],
+    &["r", "%RW~*", "~a", "on", ">pw"],
+    &["s", "on", ">pw", "(\"~a\\\"b\" ~c) +ping)", "(+publish", "&d)", "(\"&e)\")"],
+];
+
+/// After changes at Vigía the original starts from the file, whatever was in them.
 #[test]
 fn stock_starts_from_the_file_with_odd_users() {
     let mut sentinel = Sentinel::start(Program::Vigia, CONFIG);
     let mut admin = Session::open(&sentinel);
-    for words in [
-        &["a\"b", "on", ">pw", "~a\"b", "&'x", "+ping"][..],
-        &["", "on", ">pw", "+ping", "+role"],
-        &["ü", "on", "~ü*", ">pw", "+ping|\"x"],
-        &["r", "%RW~*", "~a", "on", ">pw"],
-    ] {
+    for words in ODD {
         let words: Vec<_> = ["ACL", "SETUSER"].iter().chain(words).copied().collect();
         assert_eq!(admin.ask(&words), "OK", "{words:?}");
     }
@@ -334,10 +337,34 @@ fn stock_starts_from_the_file_with_odd_users() {
         assert_eq!(admin.ask(&words), text);
     }
     assert_eq!(admin.ask(&["SENTINEL", "SET", "m", "quorum", "1"]), "OK");
-    let users = admin.reply(&["ACL", "USERS"]);
+    stock_sees_the_same(&mut sentinel, &mut admin);
+}
+
+#[test]
+fn stock_starts_from_the_acl_file_with_odd_users() {
+    let (mut sentinel, _folder, _path) = with_acl_file(Program::Vigia, "");
+    let mut admin = Session::open(&sentinel);
+    for words in ODD {
+        let words: Vec<_> = ["ACL", "SETUSER"].iter().chain(words).copied().collect();
+        assert_eq!(admin.ask(&words), "OK", "{words:?}");
+    }
+    assert_eq!(admin.ask(&["ACL", "SAVE"]), "OK");
+    stock_sees_the_same(&mut sentinel, &mut admin);
+}
+
+/// Goes on as the original, and compares all users field by field, but for what 7.0 shows in another way.
+fn stock_sees_the_same(sentinel: &mut Sentinel, admin: &mut Session) {
+    let names: Vec<String> = admin.reply(&["ACL", "USERS"]).items().iter().map(Value::text).collect();
+    let all = |admin: &mut Session| -> Vec<String> {
+        let shown = names.iter().map(|name| format!("{:?}", admin.reply(&["ACL", "GETUSER", name])));
+        shown.map(|text| text.replace(", Bulk(\"sanitize-payload\")", "").replace("%RW~*", "~*")).collect()
+    };
+    let before = all(admin);
     sentinel.replace_by(Program::Stock);
-    assert_eq!(sentinel.ask(&["ACL", "USERS"]).expect("ACL USERS"), users);
-    for name in ["a\"b", "", "r"] {
-        Session::of(&sentinel, name, "pw");
+    let mut at_stock = Session::open(sentinel);
+    assert_eq!(at_stock.reply(&["ACL", "USERS"]).items().len(), names.len());
+    assert_eq!(all(&mut at_stock), before);
+    for name in names.iter().filter(|name| *name != "default") {
+        Session::of(sentinel, name, "pw");
     }
 }

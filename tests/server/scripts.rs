@@ -14,6 +14,8 @@ for_each_program! {
     a_failed_script_is_tried_again_and_shown_meanwhile,
     a_script_that_fails_for_good_is_told,
     a_script_that_hangs_is_killed,
+    scripts_inherit_environment_and_folder_and_leave_no_zombies,
+    scripts_outlive_the_process,
     clients_are_told_of_a_failover,
 }
 
@@ -128,6 +130,59 @@ fn a_script_that_hangs_is_killed(program: Program) {
     wait_until("the process is gone", PATIENCE, || !Path::new(&format!("/proc/{pid}")).exists());
     // A death by signal is tried again, later.
     wait_until("it waits", PATIENCE, || pending(&sentinel)[0].field("flags").as_deref() == Some("scheduled"));
+}
+
+/// The processes whose parent is this one, and their states as `/proc` has them.
+fn children(parent: u32) -> Vec<(u32, char)> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let of = |pid: u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let mut words = stat.rsplit_once(')')?.1.split_whitespace();
+        let state = words.next()?.chars().next()?;
+        (words.next()?.parse() == Ok(parent)).then_some((pid, state))
+    };
+    pids.filter_map(of).collect()
+}
+
+fn scripts_inherit_environment_and_folder_and_leave_no_zombies(program: Program) {
+    let folder = tempfile::tempdir().unwrap();
+    let body = "{ pwd; readlink /proc/$PPID/cwd; env; } > $here/new; mv $here/new $here/seen; exit 3";
+    let path = script(folder.path(), "notify", body);
+    let mut sentinel = notifying(program, &path);
+    wait_until("the script ran", PATIENCE, || !read(folder.path(), "seen").is_empty());
+    let seen = read(folder.path(), "seen");
+    let lines: Vec<&str> = seen.lines().collect();
+    assert_eq!(lines[0], lines[1], "the working directory is the server's");
+    let given =
+        std::env::vars().filter(|(name, value)| name.starts_with("CARGO_PKG") && !value.contains('\n'));
+    let given: Vec<String> = given.map(|(name, value)| format!("{name}={value}")).collect();
+    assert!(given.len() > 5, "cargo sets them for tests");
+    let missing: Vec<&String> = given.iter().filter(|line| !lines.contains(&line.as_str())).collect();
+    assert!(missing.is_empty(), "the environment is the server's: {missing:?} in {seen}");
+    for _ in 0..20 {
+        assert_eq!(sentinel.ask(&["SENTINEL", "RESET", "m"]).unwrap().text(), "1");
+    }
+    wait_until("an empty queue", PATIENCE, || pending(&sentinel).is_empty());
+    assert_eq!(children(sentinel.pid()), [], "every child was collected");
+    assert!(sentinel.is_running());
+}
+
+fn scripts_outlive_the_process(program: Program) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = script(
+        folder.path(),
+        "notify",
+        "echo $$ > $here/pid; read line < $here/wait; echo $line > $here/said",
+    );
+    let made = Command::new("mkfifo").arg(folder.path().join("wait")).status().unwrap();
+    assert!(made.success());
+    let mut sentinel = notifying(program, &path);
+    wait_until("the script runs", PATIENCE, || !read(folder.path(), "pid").is_empty());
+    assert!(sentinel.ask(&["SHUTDOWN"]).is_err(), "no answer but the end");
+    wait_until("the end", PATIENCE, || !sentinel.is_running());
+    fs::write(folder.path().join("wait"), "after the end\n").unwrap();
+    wait_until("the script went on", PATIENCE, || read(folder.path(), "said") == "after the end\n");
 }
 
 fn clients_are_told_of_a_failover(program: Program) {

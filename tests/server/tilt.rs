@@ -1,5 +1,6 @@
 //! TILT by a stop of the real process.
 
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::support::redis_server::{NodeOptions, RedisServer};
@@ -50,4 +51,42 @@ fn a_stopped_process_tells_that_it_was_stopped(program: Program) {
     assert_eq!(vote.items()[1].text(), "c".repeat(40), "votes are given in TILT");
     assert_eq!(next(&mut client), "-tilt #tilt mode exited");
     assert_eq!((field(&sentinel, "sentinel_tilt"), field(&sentinel, "sentinel_tilt_since_seconds")), (0, -1));
+}
+
+/// A loop that needs the first processor all the time; ends with this value.
+struct Busy(Child);
+
+impl Busy {
+    fn start() -> Self {
+        let words = ["-c", "0", "sh", "-c", "while :; do :; done"];
+        Self(Command::new("taskset").args(words).stdin(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        // It may have ended already; there is nobody to tell.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// All its threads run only when nobody else wants that processor.
+#[test]
+fn a_process_that_gets_no_processor_tells_that_it_waited_for_one() {
+    let mut sentinel = Sentinel::start(Program::Vigia, "bind 127.0.0.1\nsentinel monitor m 127.0.0.1 1 1\n");
+    assert_eq!(sentinel.ask(&["SENTINEL", "DEBUG", "tilt-trigger", "100"]).unwrap().text(), "OK");
+    let pid = sentinel.pid().to_string();
+    let done = |program: &str, words: &[&str]| {
+        let status = Command::new(program).args(words).stdout(Stdio::null()).status().unwrap();
+        assert!(status.success(), "{program} {words:?}");
+    };
+    done("taskset", &["-a", "-p", "-c", "0", &pid]);
+    done("chrt", &["-a", "-i", "-p", "0", &pid]);
+    let _busy = [Busy::start(), Busy::start()];
+    let told = "ms for a processor; the machine is overloaded or the CPU limit too low";
+    wait_until("TILT for want of a processor", PATIENCE, || {
+        let log = sentinel.process().log_text();
+        log.lines().any(|line| line.contains("# +tilt #tilt mode entered, ") && line.ends_with(told))
+    });
 }

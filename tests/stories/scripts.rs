@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use vigia::engine::{Answer, Command, Span, Time};
+use vigia::engine::{Answer, Command, ScriptEnd, Span, Time};
 
 use crate::world::{Options, Pid, World};
 use crate::{name, switched};
@@ -88,4 +88,35 @@ fn clients_are_told_by_the_leader_before_the_switch_and_by_observers_after_it() 
             assert!(!ran.iter().any(wrong), "seed {seed}: {ran:#?}");
         }
     }
+}
+
+/// No process can be made: told at each run, and tried again like a script that fails.
+#[test]
+fn a_script_for_which_there_is_no_process_is_told_and_tried_again() {
+    let mut world = scripted(2);
+    let (s1, from) = (world.pid("s1"), world.now);
+    world.sentinel_mut(s1).script_end = Some(ScriptEnd::NotStarted);
+    set(&mut world, s1, &["quorum", "2"]);
+    world.run_for(Span::secs(100));
+    world.sentinel_mut(s1).script_end = Some(ScriptEnd::Exited(0));
+    world.run_for(Span::secs(300));
+    let line =
+        format!("/notify +set master mymaster {} 6379 quorum 2", world.procs[world.pid("m").0].addr.host);
+    assert_eq!(ran(&world, s1, from), vec![line; 4], "at once, after 30, 60 and 120 s");
+    let told = world.events(s1).into_iter().filter(|(_, event)| event.starts_with("-script-error"));
+    assert_eq!(told.map(|(_, event)| event).collect::<Vec<_>>(), vec!["-script-error /notify 99 0"; 3]);
+}
+
+/// What was called before a master was removed still runs, also when it is to be tried again.
+#[test]
+fn a_removed_masters_scripts_still_run() {
+    let mut world = scripted(3);
+    let (s1, from) = (world.pid("s1"), world.now);
+    world.sentinel_mut(s1).script_end = Some(ScriptEnd::Exited(1));
+    let ticket = world.command(s1, Command::Remove(name()));
+    world.run_until("an answer", Span::secs(5), |world| world.answer(ticket).is_some());
+    world.run_for(Span::secs(31));
+    let ran = ran(&world, s1, from);
+    assert_eq!(ran.len(), 2, "{ran:?}");
+    assert!(ran.iter().all(|line| line.starts_with("/notify -monitor master mymaster ")), "{ran:?}");
 }

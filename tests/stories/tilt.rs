@@ -238,3 +238,48 @@ fn evidence_alone_is_no_stall() {
     assert_eq!(answer(&mut world, s1, set), Answer::Ok);
     assert!(world.view(s1, MASTER).is_some());
 }
+
+/// A forced failover goes on alone when nobody answers for a second. Answers that came while it did not run itself
+/// are answers (S8).
+#[test]
+fn answers_that_were_not_read_yet_are_no_silence_of_the_voters() {
+    for seed in 0..30 {
+        let mut world = three(seed);
+        let (s1, s2, s3) = (world.pid("s1"), world.pid("s2"), world.pid("s3"));
+        world.cut(&[s1], &[s2, s3]);
+        let from = world.now;
+        assert_eq!(answer(&mut world, s1, Command::Failover(name())), Answer::Ok);
+        world.run_until("its vote", Span::ms(100), |world| {
+            world.event_at(s1, from, "+vote-for-leader").is_some()
+        });
+        let moment = 250 + world.rng.below(100);
+        world.run_for(Span::ms(moment));
+        world.stop(s1);
+        world.cuts_mended();
+        world.run_for(Span::ms(1_050 - moment));
+        world.cont(s1);
+        world.run_for(Span::secs(3));
+        assert_eq!(world.event_at(s1, from, "-failover-forced-without-majority"), None, "seed {seed}");
+    }
+}
+
+/// A replica turned master. Whether another leader promoted it a sentinel must have had 8 s to hear (redis#1445);
+/// time in which it heard nothing is none of them.
+#[test]
+fn patience_with_a_claim_is_time_in_which_one_could_hear() {
+    for seed in 0..10 {
+        let mut world = World::settled(Options { sentinels: 1, quorum: 1, ..Options::seed(seed) });
+        let (s1, r1) = (world.pid("s1"), world.pid("r1"));
+        let from = world.now;
+        world.promote(r1);
+        world.run_until("it is seen", Span::secs(11), |world| {
+            world.event_at(s1, from, "-role-change").is_some()
+        });
+        world.run_for(Span::secs(1));
+        pause(&mut world, s1, Span::secs(20));
+        let back = world.now;
+        world.run_for(Span::secs(12));
+        let after = world.event_at(s1, from, "+convert-to-slave").expect("it is turned back").since(back);
+        assert!(after >= Span::ms(6_500), "seed {seed}: {} ms after the pause", after.as_ms());
+    }
+}

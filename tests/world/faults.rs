@@ -197,6 +197,13 @@ impl World {
         self.check_replication();
     }
 
+    /// Every cut is mended; what is stopped stays so.
+    pub fn cuts_mended(&mut self) {
+        self.fault("mend cuts");
+        self.cuts.clear();
+        self.check_replication();
+    }
+
     /// Every cut is mended, every host is on, every stopped process continues. The dead stay dead.
     pub fn heal(&mut self) {
         self.fault("heal");

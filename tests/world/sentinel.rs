@@ -285,7 +285,9 @@ impl World {
                 let now = self.now;
                 tell!(self, "{} runs {argv:?}", self.name(pid));
                 self.sentinel_mut(pid).scripts.push((now, argv));
-                self.feed(pid, Input::ScriptStarted { script, pid: 1 });
+                if self.sentinel(pid).script_end != Some(ScriptEnd::NotStarted) {
+                    self.feed(pid, Input::ScriptStarted { script, pid: 1 });
+                }
                 if let Some(end) = self.sentinel(pid).script_end {
                     self.feed(pid, Input::ScriptEnded { script, end });
                 }

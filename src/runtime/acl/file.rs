@@ -1,11 +1,15 @@
 //! `ACL LOAD` and `ACL SAVE`. Both wait for the disk: call them where that delays nobody.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use super::{Acl, Changed, lock};
 use crate::acl::file::{UsersByName, parse, render};
 use crate::runtime::files::{Files, folder_of, resolve, strerror};
+
+/// An ACL file is smaller than this: a path to something endless must not eat all memory.
+const MAX_BYTES: usize = 64 << 20;
 
 /// Why the users could not be saved. `Display` is the line for the log.
 #[derive(Debug, thiserror::Error)]
@@ -59,11 +63,21 @@ impl Acl {
 /// Reads an ACL file.
 pub(super) fn read(path: &Path, new: crate::acl::NewUsers) -> Result<UsersByName, String> {
     let shown = path.display().to_string();
-    let text = std::fs::read(path)
-        .map_err(|error| format!("Error loading ACLs, opening file '{shown}': {}", strerror(&error)))?;
+    let failed = |reason: &str| format!("Error loading ACLs, opening file '{shown}': {reason}");
+    let text = read_bytes(path).map_err(|error| failed(&strerror(&error)))?;
+    if text.len() >= MAX_BYTES {
+        return Err(failed("File too large"));
+    }
     let users = parse(&text, &shown, new)?;
     users.values().for_each(super::warn_of_first_args);
     Ok(users)
+}
+
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let most = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
+    let mut text = Vec::new();
+    File::open(path)?.take(most).read_to_end(&mut text)?;
+    Ok(text)
 }
 
 fn at(step: &'static str) -> impl FnOnce(io::Error) -> SaveError {
@@ -91,6 +105,12 @@ mod tests {
         // The file behind a link, not the link, is replaced.
         Acl::default().save(&mut disk, Path::new("/etc/link.conf")).unwrap();
         assert_eq!(disk.take_calls(), STEPS);
+    }
+
+    #[test]
+    fn a_file_without_an_end_is_refused() {
+        let error = read(Path::new("/dev/zero"), crate::acl::NewUsers::default()).unwrap_err();
+        assert_eq!(error, "Error loading ACLs, opening file '/dev/zero': File too large");
     }
 
     #[test]

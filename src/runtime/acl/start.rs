@@ -142,6 +142,25 @@ mod tests {
     }
 
     #[test]
+    fn the_log_is_as_long_as_it_is_told() {
+        for (raw, most) in [(&[][..], 128), (&[("acllog-max-len", "2")], 2), (&[("acllog-max-len", "0")], 0)]
+        {
+            let acl = from_config(&config(&[], raw, None)).unwrap();
+            for number in 0..130_u32 {
+                let username = number.to_string();
+                let denial = crate::acl::log::Denial {
+                    reason: crate::acl::log::Reason::Auth,
+                    object: b"AUTH",
+                    username: username.as_bytes(),
+                    client_info: String::new(),
+                };
+                acl.log().note(0, denial);
+            }
+            assert_eq!(acl.log().newest(1_000).count(), most);
+        }
+    }
+
+    #[test]
     fn what_must_not_start() {
         for (lines, raw, expected) in [
             (

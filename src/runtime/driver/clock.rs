@@ -4,6 +4,9 @@
 //! still while the machine is suspended, so by that clock alone a leader that slept for an hour would go on
 //! with its term (S9) as if nothing had been. So the time asleep is added, as the difference between
 //! `CLOCK_BOOTTIME` and `CLOCK_MONOTONIC` shows it. Timers stand still in sleep too and come late: a stall.
+//!
+//! A virtual machine whose clocks its hypervisor stops as well cannot know of its pause; to itself no time
+//! passed, and to the others it was silent.
 
 use std::time::Duration;
 

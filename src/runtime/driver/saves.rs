@@ -1,5 +1,6 @@
 //! Which save is wanted, which is under way, and when one has taken too long.
 
+use super::late::WORTH_ASKING;
 use crate::engine::{Input, Seq, Span, Time};
 use crate::runtime::save::Saved;
 
@@ -63,11 +64,22 @@ impl Saves {
     }
 
     /// Gives up one save whose time has come. The write goes on, and a later success is still reported.
+    ///
+    /// One whose time came while this process did not run has its second anew: the disk had no say in that, nor
+    /// the thread that writes.
     pub(super) fn expire(&mut self, now: Time) -> Option<Input<'static>> {
-        let both = self.writing.iter_mut().chain(&mut self.wanted);
-        let late = both.into_iter().find(|waiting| !waiting.given_up && waiting.until <= now)?;
-        late.given_up = true;
-        Some(Input::PersistFailed(late.seq))
+        for waiting in self.writing.iter_mut().chain(&mut self.wanted) {
+            if waiting.given_up || waiting.until > now {
+                continue;
+            }
+            if now.since(waiting.until) >= WORTH_ASKING {
+                waiting.until = now + PATIENCE;
+                continue;
+            }
+            waiting.given_up = true;
+            return Some(Input::PersistFailed(waiting.seq));
+        }
+        None
     }
 
     fn pending(&self) -> impl Iterator<Item = Waiting> {
@@ -122,6 +134,16 @@ mod tests {
             "late, but true"
         );
         assert!(saves.may_start());
+    }
+
+    #[test]
+    fn a_stall_of_our_own_is_no_failure_of_the_disk() {
+        let mut saves = Saves::default();
+        saves.want(Seq(1), Time(0));
+        saves.started(Seq(1));
+        assert_eq!(told(saves.expire(Time(1_100_000))), "nothing", "stopped when its time came");
+        assert_eq!(saves.deadline(), Some(Time(2_100_000)));
+        assert_eq!(told(saves.expire(Time(2_100_000))), "PersistFailed(Seq(1))", "now it hangs");
     }
 
     #[test]
