@@ -83,20 +83,27 @@ fn is_subcommand(args: &[OsString], first: &OsStr) -> bool {
     name == Some(OsStr::new("vigia")) && first == DEMO && !Path::new(first).exists()
 }
 
+/// `-` means standard input as the first word (then there is no file) or as the last one.
 fn launch(args: &[OsString]) -> Launch {
     let mut words: &[OsString] = args.get(1..).unwrap_or_default();
-    let is_dash = |word: Option<&OsString>| word.is_some_and(|word| word == "-");
-    let stdin = is_dash(words.first()) || is_dash(words.last());
+    let mut stdin = false;
     let mut config = None;
-    if let [first, rest @ ..] = words
-        && !first.to_string_lossy().starts_with('-')
+    if let [first, rest @ ..] = words {
+        if first == "-" {
+            (stdin, words) = (true, rest);
+        } else if !first.to_string_lossy().starts_with('-') {
+            config = Some(std::path::absolute(first).unwrap_or_else(|_| PathBuf::from(first)));
+            words = rest;
+        }
+    }
+    if let [rest @ .., last] = words
+        && last == "-"
     {
-        config = Some(std::path::absolute(first).unwrap_or_else(|_| PathBuf::from(first)));
-        words = rest;
+        (stdin, words) = (true, rest);
     }
     let options = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let program = args.first().map(PathBuf::from).unwrap_or_default();
-    Launch { config, options, stdin, program, ..Launch::default() }
+    Launch { config, options, stdin, program, words: args.to_vec(), ..Launch::default() }
 }
 
 #[cfg(test)]
@@ -129,7 +136,9 @@ mod tests {
         assert_eq!(sentinel(&[]).config, None);
         assert!(sentinel(&["-"]).stdin && sentinel(&["-"]).config.is_none());
         assert!(sentinel(&["s.conf", "--port", "1", "-"]).stdin);
-        assert!(!sentinel(&["s.conf", "-", "--port"]).stdin);
+        assert!(sentinel(&["s.conf", "--port", "1", "-"]).options == ["--port", "1"]);
+        let middle = sentinel(&["s.conf", "-", "--port"]);
+        assert!(!middle.stdin && middle.options == ["-", "--port"]);
     }
 
     #[test]

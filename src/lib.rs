@@ -27,6 +27,8 @@
 //!   for the lines of the moment.
 //! - [`runtime`] owns sockets, files, clocks, names and processes. It performs outputs and reports what
 //!   happened; no `if` in it looks at the state of the protocol.
+//! - [`product`]: as which program the process presents itself, by the name it was started under. A leaf that
+//!   all may use.
 //! - [`cli`], [`demo`]: the command line and a local group to play with.
 //!
 //! Imports flow one way: `engine` <- `wire`, `conf` <- `acl` <- `runtime` <- `cli`, `demo`. `conf` knows
@@ -57,7 +59,7 @@
 //! | S7 | durable before visible | `engine::persist` | oracle `visible_is_durable`, `tests/server` under strace |
 //! | S8 | one configuration per epoch, forced failovers included | `engine::election`, `engine::gossip` | oracle `one_config` |
 //! | S9 | a leader's term ends; one failure, one promotion | `engine::failover`, `engine::election` | oracle `one_promotion` |
-//! | S10 | RESET and restarts do not shrink majorities | `engine::admin`, `engine::gossip` | oracle `voter_set`, stories `operators` |
+//! | S10 | RESET and restarts do not shrink majorities; FORGET and RESET … FORCE do | `engine::admin`, `engine::gossip`, `engine::forget` | oracle `voter_set`, stories `operators`, `forget` |
 //! | L1-L3 | faults stop: one master, all follow it, no stuck state | everywhere | oracles `converged`, `retired_follow`, `no_stuck_state` |
 //! | | wake-ups make progress | `Engine::run_due` | oracle `progress` |
 //!
@@ -97,7 +99,8 @@
 //!
 //! Instances keep the address that was configured or announced, be it an IP or a name. `engine::names` holds what
 //! names stand for, as far as the resolver told; `engine::resolve` asks for lookups ([`engine::Output::Resolve`],
-//! answered by [`engine::Input::Resolved`]), compares addresses by that table, and shows them by name or by IP. What
+//! answered by [`engine::Input::Resolved`]), compares addresses by that table, and shows them by name or by IP;
+//! `engine::places` finds nodes by any of their addresses and keeps one entry for one process. What
 //! speaks of a name that was never looked up (a hello, a question, INFO) waits a moment for the first answer. While a
 //! command connection stands, the IP that it goes to stays in force: that is where the process is.
 //!
@@ -114,7 +117,7 @@
 //! | `Beat`: deaf subscription | nothing heard for 6 s on a link older than 15 s | our own hello should be heard every 2 s |
 //! | `Connect`, `PeerConnect` | at once after a loss, then min(1 s, D/10) ± 10 % | a restart within D must not be SDOWN; jitter against herds |
 //! | `Connect`, `PeerConnect`: hanging attempt | the same, or three round trips; doubled up to 1 s while a round trip is unknown | SYNs that were dropped are sent again early |
-//! | `Connect`, `PeerConnect`: hanging TLS handshake | 1 s from its begin, doubled for each attempt that hung, at most 8 s | the other side may have a thousand clients to shake hands with, and an attempt given up is paid for again |
+//! | `Connect`, `PeerConnect`: hanging TLS handshake | 1 s from its begin, doubled for each attempt that hung, at most 8 s; 120 s while it waits for its turn here | the other side may have a thousand clients to shake hands with, and an attempt given up is paid for again |
 //! | `Down`, `PeerDown` | silence of D, without our own stalls; role mismatch D + 20 s; reboot period | the definition of SDOWN |
 //! | `Ask` | at once, then 5, 10, 20 ms … 1 s | ODOWN needs the others' view; its answers stay fresh for 5 s |
 //! | `Candidacy`: rank | rank × max(20 ms, 3 round trips + 3 saves) after ODOWN | candidates do not collide |
@@ -165,6 +168,10 @@
 //! uses OpenSSL, so with it every `tls-*` directive means here what it means there. The price is a C library on
 //! the machine that builds and the one that runs. Whether certificates name hosts is asked by
 //! `vigia.tls-check-hostnames`: stock starts with a directive that has a dot in its name, so the way back stays open.
+//! For the same reason an `include` of masters, which a rewrite copies into the file, becomes `vigia.include`.
+//!
+//! `daemonize yes` starts the program a second time instead of forking (`runtime::start::daemon`): a fork is unsafe
+//! once there are threads, and the first process can so wait until the second one serves.
 
 pub mod acl;
 pub mod cli;

@@ -17,22 +17,30 @@ mod corners;
 mod detection;
 #[path = "stories/disks.rs"]
 mod disks;
+#[path = "stories/entries.rs"]
+mod entries;
 #[path = "stories/episodes.rs"]
 mod episodes;
 #[path = "stories/failover.rs"]
 mod failover;
+#[path = "stories/forget.rs"]
+mod forget;
 #[path = "stories/names.rs"]
 mod names;
 #[path = "stories/operators.rs"]
 mod operators;
 #[path = "stories/refusals.rs"]
 mod refusals;
+#[path = "stories/releases.rs"]
+mod releases;
 #[path = "stories/scripts.rs"]
 mod scripts;
 #[path = "stories/tilt.rs"]
 mod tilt;
+#[path = "stories/tuning.rs"]
+mod tuning;
 
-use vigia::engine::{MasterName, Span, Status, Time};
+use vigia::engine::{MasterName, RunId, Span, Status, Time};
 use world::{MASTER, Options, Pid, World};
 
 fn name() -> MasterName {
@@ -42,6 +50,11 @@ fn name() -> MasterName {
 /// A settled group of five with a failover-timeout of 10 s.
 fn five(seed: u64) -> World {
     World::settled(Options { sentinels: 5, quorum: 3, ..Options::seed(seed) })
+}
+
+/// The id of the sentinel called `name`.
+fn id_of(world: &World, name: &str) -> RunId {
+    world.sentinel(world.pid(name)).id.clone()
 }
 
 fn three(seed: u64) -> World {

@@ -5,7 +5,7 @@
 
 use Kind::{
     Bind, Bool, BufferLimit, Dir, Enum, FileName, Flags, Hostname, Int, KeyspaceEvents, Memory,
-    MemoryOrPercent, Octal, OomValues, Percentiles, ReplicaOf, Save, Text,
+    MemoryOrPercent, Octal, OomValues, Percentiles, ReplicaOf, Save, Text, TitleTemplate,
 };
 
 /// What a directive takes.
@@ -47,6 +47,8 @@ pub(super) enum Kind {
     Save,
     /// `<host> <port>` or `no one`.
     ReplicaOf,
+    /// Text with `{variables}` of the process title.
+    TitleTemplate,
 }
 
 /// One directive.
@@ -227,7 +229,7 @@ pub(super) const TABLE: &[Directive] = &[
     row("pidfile", &[], Text, None),
     row("port", &[], Int(0, 65_535), Some("26379")),
     row("prefetch-batch-max-size", &[], Int(0, 128), Some("16")),
-    row("proc-title-template", &[], Text, Some("{title} {listen-addr} {server-mode}")),
+    row("proc-title-template", &[], TitleTemplate, Some("{title} {listen-addr} {server-mode}")),
     row("propagation-error-behavior", &[], Enum(&["ignore", "panic", "panic-on-replicas"]), Some("ignore")),
     row("protected-mode", &[], Bool, Some("no")),
     row("proto-max-bulk-len", &[], Memory(1_048_576), Some("512mb")),
@@ -336,7 +338,8 @@ mod tests {
     fn every_default_is_valid_and_in_its_normal_form() {
         for directive in TABLE {
             let Some(default) = directive.default else { continue };
-            let is_one_word = directive.kind == Kind::Text || default.is_empty();
+            let is_text = matches!(directive.kind, Kind::Text | Kind::TitleTemplate);
+            let is_one_word = is_text || default.is_empty();
             let words: Vec<String> = if is_one_word {
                 vec![default.to_owned()]
             } else {

@@ -41,6 +41,18 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+/// One report of all errors: the first as stock shows it, the others below, in the same form.
+///
+/// Differs: stock stops at the first, so that a file with three errors takes four starts.
+pub fn report(errors: &[ConfigError]) -> String {
+    let Some((first, others)) = errors.split_first() else { return String::new() };
+    let mut text = first.to_string();
+    if let [_, ..] = others {
+        text.push_str(&format!("\n\n*** {} MORE IN THIS CONFIGURATION ***", others.len()));
+    }
+    others.iter().fold(text, |text, error| format!("{text}\n{error}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +62,11 @@ mod tests {
         let error = ConfigError::Line { line: 3, text: "port x".into(), reason: "bad".into() };
         assert_eq!(error.to_string(), "Reading the configuration file, at line 3\n>>> 'port x'\nbad");
         assert_eq!(ConfigError::Other("no".into()).to_string(), "no");
+        let other = ConfigError::Line { line: 5, text: "hz x".into(), reason: "bad".into() };
+        assert_eq!(report(std::slice::from_ref(&error)), error.to_string());
+        assert_eq!(
+            report(&[error.clone(), other.clone(), ConfigError::Other("no".into())]),
+            format!("{error}\n\n*** 2 MORE IN THIS CONFIGURATION ***\n{other}\nno")
+        );
     }
 }

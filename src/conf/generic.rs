@@ -71,6 +71,11 @@ pub struct Generic {
     /// `rename-command OLD NEW` of this server's own commands, in file order; an empty new name
     /// removes the command.
     pub renamed_commands: Vec<(String, String)>,
+    /// Patterns of `include` lines of the configuration itself whose files monitor masters. A rewrite copies
+    /// those masters into the file; stock, which does so too, refuses its own file at the next start
+    /// (`Duplicate master name.`). So the line is rewritten as `vigia.include`: we go on reading the files, and
+    /// stock, which lets such names pass, reads the copy.
+    pub copied_includes: Vec<String>,
     /// All other known directives under their main names (`tls-*` too): the words after the name,
     /// one entry per line in force, normalised. A directive at its default has no entry.
     pub raw: BTreeMap<String, Vec<Vec<String>>>,
@@ -149,6 +154,7 @@ impl Default for Generic {
             client_query_buffer_limit: 1 << 30,
             always_show_logo: false,
             renamed_commands: Vec::new(),
+            copied_includes: Vec::new(),
             raw: BTreeMap::new(),
         }
     }

@@ -17,8 +17,10 @@ const MAX_DEPTH: u32 = 16;
 const MAX_FILES: u32 = 20_000;
 /// Most bytes of one text.
 const MAX_BYTES: usize = 64 << 20;
-/// Most errors that [`check`] collects.
+/// Most errors that are reported at once.
 const MAX_ERRORS: usize = 100;
+/// An `include` that only this program reads; see [`Generic::copied_includes`].
+pub(super) const OUR_INCLUDE: &str = "vigia.include";
 /// First part of the directives that only this program has.
 const OURS: &str = "vigia.";
 /// Commands of this server that a generic `rename-command` may name.
@@ -43,21 +45,10 @@ const COMMANDS: [&str; 15] = [
 /// Reads a configuration.
 ///
 /// # Errors
-/// The error that stock would report: the first in its order of reading.
+/// All errors, at most 100, at least one; first the one that stock would report, in its order of reading.
 ///
-/// Differs: control characters in values are refused.
-pub fn load(input: &LoadInput<'_>, sources: &mut dyn Sources) -> Result<Loaded, ConfigError> {
-    let (loaded, mut errors) = read(input, sources, 1);
-    if errors.is_empty() { Ok(loaded) } else { Err(errors.swap_remove(0)) }
-}
-
-/// Every error in a configuration (at most 100), first the one that [`load`] reports; empty if it
-/// is good.
-pub fn check(input: &LoadInput<'_>, sources: &mut dyn Sources) -> Vec<ConfigError> {
-    read(input, sources, MAX_ERRORS).1
-}
-
-fn read(input: &LoadInput<'_>, sources: &mut dyn Sources, limit: usize) -> (Loaded, Vec<ConfigError>) {
+/// Differs: stock stops at its first error; control characters in values are refused.
+pub fn load(input: &LoadInput<'_>, sources: &mut dyn Sources) -> Result<Loaded, Vec<ConfigError>> {
     let mut reader = Reader {
         sources,
         generic: Generic::default(),
@@ -65,11 +56,11 @@ fn read(input: &LoadInput<'_>, sources: &mut dyn Sources, limit: usize) -> (Load
         passes: Default::default(),
         warnings: Vec::new(),
         errors: Vec::new(),
-        limit,
         files: 0,
     };
     reader.text(&whole_text(input), 0);
-    reader.finish()
+    let (loaded, errors) = reader.finish();
+    if errors.is_empty() { Ok(loaded) } else { Err(errors) }
 }
 
 /// File, standard input and options as one text: their line numbers count on.
@@ -116,7 +107,6 @@ struct Reader<'a> {
     passes: [Vec<Line>; 3],
     warnings: Vec<String>,
     errors: Vec<ConfigError>,
-    limit: usize,
     files: u32,
 }
 
@@ -140,7 +130,7 @@ impl Reader<'_> {
     }
 
     fn is_done(&self) -> bool {
-        self.errors.len() >= self.limit
+        self.errors.len() >= MAX_ERRORS
     }
 
     fn line(&mut self, line: Line, depth: u32) -> Result<(), ConfigError> {
@@ -153,7 +143,7 @@ impl Reader<'_> {
                 self.passes[pass].push(line);
                 Ok(())
             }
-            ("include", [pattern]) => self.include(&line, &pattern.clone(), depth),
+            ("include" | OUR_INCLUDE, [pattern]) => self.include(&line, &pattern.clone(), depth),
             ("user", [name, rules @ ..]) => {
                 self.user(name, rules, line.included).map_err(|why| line.error(why))
             }
@@ -170,12 +160,18 @@ impl Reader<'_> {
         if depth >= MAX_DEPTH {
             return Err(line.error(format!("include nested more than {MAX_DEPTH} levels deep")));
         }
+        let (monitored, renamed) = (self.passes[1].len(), self.generic.renamed_commands.len());
         for (_, text) in self.sources.read(pattern).map_err(ConfigError::Other)? {
             self.files += 1;
             if self.files > MAX_FILES {
                 return Err(line.error(format!("more than {MAX_FILES} included files")));
             }
             self.text(&text, depth + 1);
+        }
+        // A rewrite copies everything but renamed commands.
+        let is_copied = self.passes[1].len() > monitored && self.generic.renamed_commands.len() == renamed;
+        if depth == 0 && is_copied {
+            self.generic.copied_includes.push(pattern.to_owned());
         }
         Ok(())
     }
@@ -253,14 +249,14 @@ impl Reader<'_> {
     fn finish(mut self) -> (Loaded, Vec<ConfigError>) {
         let mut sentinel = Sentinel::new(&self.passes);
         for line in self.passes.iter().flatten() {
-            if self.errors.len() >= self.limit {
+            if self.is_done() {
                 break;
             }
             let applied = sentinel.apply(line, &*self.sources);
             self.errors.extend(applied.err().map(|reason| line.error(reason)));
         }
         self.generic.users = self.users.into_iter().map(|(user, _)| user).collect();
-        self.warnings.append(&mut sentinel.warnings);
+        self.warnings.append(&mut sentinel.warnings());
         let (my_id, mut state) = sentinel.finish();
         state.globals.port = self.generic.hello_port();
         state.globals.log_level = self.generic.loglevel;
@@ -278,14 +274,14 @@ pub(super) fn trim(line: &[u8]) -> &[u8] {
 }
 
 fn line_of(number: u32, raw: &[u8], included: bool) -> Result<Line, ConfigError> {
-    let mut line =
-        Line { number, text: String::from_utf8_lossy(raw).into_owned(), words: Vec::new(), included };
+    let text = words::printable(&String::from_utf8_lossy(raw));
+    let mut line = Line { number, text, words: Vec::new(), included };
     let words =
         split(raw).map_err(|words::Unbalanced| line.error("Unbalanced quotes in configuration line"))?;
     for word in words {
         let word = String::from_utf8(word).map_err(|_| line.error("words of directives must be UTF-8"))?;
         if !is_storable(&word) {
-            return Err(line.error("control characters in values are not supported"));
+            return Err(line.error("control characters are not allowed in values"));
         }
         line.words.push(word);
     }

@@ -41,8 +41,13 @@ impl Sources for Files {
     }
 }
 
+/// The first error counts.
+fn load_first(input: &LoadInput<'_>, files: &mut Files) -> Result<Loaded, ConfigError> {
+    load(input, files).map_err(|mut errors| errors.swap_remove(0))
+}
+
 fn load_text(text: &str) -> Result<Loaded, ConfigError> {
-    load(&LoadInput { text: text.as_bytes(), ..LoadInput::default() }, &mut Files::default())
+    load_first(&LoadInput { text: text.as_bytes(), ..LoadInput::default() }, &mut Files::default())
 }
 
 /// Line number and reason of the error.
@@ -153,7 +158,7 @@ fn wrong_generic_lines_are_refused_in_stocks_words() {
         ("vigia.tls-check-hostnames maybe", "argument must be 'yes' or 'no'"),
         ("acl-pubsub-default x", "argument(s) must be one of the following: allchannels, resetchannels"),
         ("acllog-max-len -1", "argument must be between 0 and 9223372036854775807 inclusive"),
-        ("requirepass \"a\\nb\"", "control characters in values are not supported"),
+        ("requirepass \"a\\nb\"", "control characters are not allowed in values"),
     ];
     for (line, reason) in table {
         assert_eq!(refused(&format!("\n{line}")), (2, reason.to_owned()), "{line}");
@@ -170,7 +175,8 @@ fn wrong_generic_lines_are_refused_in_stocks_words() {
 
 #[test]
 fn only_directives_must_be_utf8() {
-    let load_bytes = |text: &[u8]| load(&LoadInput { text, ..LoadInput::default() }, &mut Files::default());
+    let load_bytes =
+        |text: &[u8]| load_first(&LoadInput { text, ..LoadInput::default() }, &mut Files::default());
     load_bytes(b"# caf\xe9\nport 1\n").unwrap();
     let error = load_bytes(b"requirepass caf\xe9").unwrap_err();
     assert_eq!(error.reason(), "words of directives must be UTF-8");
@@ -179,7 +185,8 @@ fn only_directives_must_be_utf8() {
 #[test]
 fn generic_errors_come_first_and_lines_of_options_count_on() {
     let text = "sentinel foo\nsentinel monitor m 127.0.0.1 1 0\nsentinel myid x\nport x\n";
-    let all = check(&LoadInput { text: text.as_bytes(), ..LoadInput::default() }, &mut Files::default());
+    let all = load(&LoadInput { text: text.as_bytes(), ..LoadInput::default() }, &mut Files::default())
+        .unwrap_err();
     let lines: Vec<u32> = all
         .iter()
         .map(|error| match error {
@@ -193,7 +200,7 @@ fn generic_errors_come_first_and_lines_of_options_count_on() {
         ["--sentinel", "monitor", "m", "127.0.0.1", "6379", "0"].map(str::to_owned).into();
     let input = LoadInput { text: b"port 1\n", stdin: None, options: &options };
     assert_eq!(
-        load(&input, &mut Files::default()).unwrap_err().to_string(),
+        load_first(&input, &mut Files::default()).unwrap_err().to_string(),
         "Reading the configuration file, at line 3\n\
          >>> 'sentinel \"monitor\" \"m\" \"127.0.0.1\" \"6379\" \"0\"'\nQuorum must be 1 or greater."
     );
@@ -208,19 +215,50 @@ fn includes_are_read_in_place_and_end() {
     let mut files = Files(vec![
         ("a.conf", "port 7\nsentinel monitor m 127.0.0.1 1 1\nsentinel known-replica m 127.0.0.1 2"),
         ("loop.conf", "\ninclude loop.conf\n"),
+        ("port.conf", "port 7"),
+        ("renames.conf", "rename-command info i\nsentinel monitor m 127.0.0.1 1 1"),
     ]);
     let mut load_text =
-        |text: &str| load(&LoadInput { text: text.as_bytes(), ..LoadInput::default() }, &mut files);
+        |text: &str| load_first(&LoadInput { text: text.as_bytes(), ..LoadInput::default() }, &mut files);
     assert_eq!(load_text("include a.conf\ninclude none/*").unwrap().generic.port, 7);
     let missing = "Fatal error, can't open config file 'x': No such file or directory";
     assert_eq!(load_text("include x").unwrap_err(), ConfigError::Other(missing.into()));
     assert!(load_text("include loop.conf").unwrap_err().reason().contains("nested"));
+
+    // With what is copied from them, stock must not read them again.
+    let mut copied = |text: &str| load_text(text).unwrap().generic.copied_includes;
+    assert_eq!(copied("include a.conf"), ["a.conf"]);
+    assert_eq!(copied("vigia.include a.conf"), ["a.conf"]);
+    assert_eq!(copied("include none/*\ninclude port.conf\ninclude renames.conf"), [""; 0]);
 
     // What a rewrite appended to the file itself wins over the included copy.
     let copy = "include a.conf\nsentinel monitor m 127.0.0.1 9 2\nsentinel known-replica m 127.0.0.1 2\n";
     let loaded = load_text(copy).unwrap();
     assert_eq!(loaded.state.masters[0].addr.port, 9);
     assert_eq!(loaded.warnings.len(), 1);
+}
+
+/// A line that depends on a wrong one is checked for itself; only what is wrong with it is told.
+#[test]
+fn a_wrong_monitor_line_does_not_make_the_lines_of_its_master_wrong() {
+    let text = "sentinel monitor m nohost.invalid 1 1\nsentinel auth-pass m x\nsentinel down-after-milliseconds m 0\n\
+                sentinel auth-pass other x\nsentinel monitor n 127.0.0.1 1 1\nsentinel monitor n 127.0.0.1 1 0\n";
+    let errors = load(&LoadInput { text: text.as_bytes(), ..LoadInput::default() }, &mut Files::default())
+        .unwrap_err();
+    let reasons: Vec<&str> = errors.iter().map(ConfigError::reason).collect();
+    assert_eq!(
+        reasons,
+        [
+            "Can't resolve instance hostname.",
+            "Quorum must be 1 or greater.",
+            "negative or zero time parameter.",
+            "No such master with specified name."
+        ]
+    );
+    let many = "nonsense\n".repeat(MAX_ERRORS * 2);
+    let errors = load(&LoadInput { text: many.as_bytes(), ..LoadInput::default() }, &mut Files::default())
+        .unwrap_err();
+    assert_eq!(errors.len(), MAX_ERRORS);
 }
 
 #[test]
@@ -285,8 +323,8 @@ proptest! {
     fn no_text_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), text in lines()) {
         for text in [&bytes[..], text.as_bytes()] {
             let input = LoadInput { text, stdin: Some(&bytes), options: &[] };
-            let errors = check(&input, &mut Files::default());
-            prop_assert_eq!(load(&input, &mut Files::default()).err(), errors.into_iter().next());
+            let loaded = load(&input, &mut Files::default());
+            prop_assert!(loaded.err().is_none_or(|errors| (1..=MAX_ERRORS).contains(&errors.len())));
         }
     }
 }

@@ -23,9 +23,9 @@ mod users;
 mod values;
 pub mod words;
 
-pub use error::ConfigError;
+pub use error::{ConfigError, report};
 pub use generic::{BufferLimit, Generic, Supervised};
-pub use load::{check, load};
+pub use load::load;
 pub use rewrite::rewrite;
 pub use tls::{AuthClients, Pair, Tls};
 pub use users::UserLine;
@@ -73,7 +73,7 @@ pub struct LoadInput<'a> {
     pub text: &'a [u8],
     /// More text from standard input (`-` on the command line).
     pub stdin: Option<&'a [u8]>,
-    /// The words of the command line after the file: `--name value ...`; `-` is ignored.
+    /// The words of the command line after the file: `--name value ...`, without the `-` that means standard input.
     pub options: &'a [String],
 }
 

@@ -10,7 +10,7 @@ pub(super) fn to_text(options: &[String]) -> String {
     let mut text = String::new();
     // The first word after an option name is its value, whatever it looks like.
     let mut takes_anything = false;
-    for word in options.iter().filter(|word| *word != "-") {
+    for word in options {
         match word.strip_prefix("--").filter(|_| !takes_anything) {
             Some(name) => {
                 if !text.is_empty() {
@@ -45,7 +45,8 @@ mod tests {
             (&["--port", "-1", "--x"], "port \"-1\" \nx "),
             (&["--save", "--foo"], "save \nfoo "),
             (&["foo", "bar"], "\"foo\" \"bar\" "),
-            (&["--port 6380", "-", "--hz", "5"], "port 6380 \nhz \"5\" "),
+            (&["--port 6380", "--hz", "5"], "port 6380 \nhz \"5\" "),
+            (&["-", "--port", "-"], "\"-\" \nport \"-\" "),
         ];
         for (words, text) in table {
             let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();

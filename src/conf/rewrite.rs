@@ -7,9 +7,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::load::trim;
+use super::load::{OUR_INCLUDE, trim};
 use super::rewrite_lines::put_sentinel;
-use super::words::split;
+use super::words::{quote_if_needed, split};
 use super::{Generic, directives};
 use crate::engine::State;
 
@@ -29,10 +29,10 @@ const UNKNOWN: &[u8] = b"# ??? ";
 /// Differs: values are quoted when they must be (stock writes a file that it cannot read);
 /// `known-slave` lines are replaced by their other name, and so are those of options under the other
 /// product's names;
-/// directives with a dot are kept, not commented out; a value of an untouched `rename-command` or
-/// `include` line is never changed.
+/// directives with a dot are kept, not commented out; an `include` of masters becomes one that only we read.
 pub fn rewrite(old: Option<&[u8]>, state: &State, generic: &Generic) -> Vec<u8> {
     let mut page = Page::read(old.unwrap_or_default());
+    page.keep_includes_to_us(&generic.copied_includes);
     for directive in directives::TABLE {
         page.handle(directive.name);
         for written in generic.written(directive) {
@@ -83,6 +83,17 @@ impl Page {
             }
         }
         page
+    }
+
+    /// Rewrites `include` lines of these patterns so that stock does not follow them.
+    fn keep_includes_to_us(&mut self, patterns: &[String]) {
+        for at in self.free.get("include").into_iter().flatten() {
+            let words = split(&self.lines[*at]).unwrap_or_default();
+            let pattern = words.get(1).map(|word| String::from_utf8_lossy(word).into_owned());
+            if let Some(pattern) = pattern.filter(|pattern| patterns.contains(pattern)) {
+                self.lines[*at] = format!("{OUR_INCLUDE} {}", quote_if_needed(&pattern)).into_bytes();
+            }
+        }
     }
 
     /// Lines with this key that nothing replaces will be blank.

@@ -144,6 +144,24 @@ fn comments_keep_their_bytes_and_unknown_lines_become_comments() {
 }
 
 #[test]
+fn an_include_of_masters_is_kept_from_stock() {
+    let old = "include masters/*.conf\ninclude \"other.conf\"\nINCLUDE  'a b'\n# include masters/*.conf\n";
+    let mut loaded = load_bytes(b"port 5");
+    loaded.generic.copied_includes = vec!["masters/*.conf".into(), "a b".into()];
+    let new = rewrite(Some(old.as_bytes()), &loaded.state, &loaded.generic);
+    let lines: Vec<String> = String::from_utf8(new).unwrap().lines().map(str::to_owned).collect();
+    assert_eq!(
+        lines[..4],
+        [
+            "vigia.include masters/*.conf",
+            "include \"other.conf\"",
+            "vigia.include \"a b\"",
+            "# include masters/*.conf"
+        ]
+    );
+}
+
+#[test]
 fn the_master_is_not_its_own_replica() {
     let mut loaded = load_bytes(b"sentinel monitor m 127.0.0.1 1 1\nsentinel known-replica m 127.0.0.1 2");
     loaded.state.masters[0].addr = Addr::new("127.0.0.1", 2);
@@ -255,7 +273,7 @@ prop_compose! {
             daemonize: flags[2], supervised: Supervised::Auto, dir, product: Product::default(), requirepass, users: vec![default, other],
             unixsocket, unixsocketperm: perm, pubsub_limit: pubsub, normal_limit: normal,
             proto_max_bulk_len: sizes[0], client_query_buffer_limit: sizes[1], always_show_logo: flags[3],
-            renamed_commands: Vec::new(), raw,
+            renamed_commands: Vec::new(), copied_includes: Vec::new(), raw,
         }
     }
 }

@@ -57,7 +57,9 @@ pub(super) struct Sentinel {
     /// Masters that an included file has lines for.
     included: BTreeSet<String>,
     /// What was accepted but ignored.
-    pub(super) warnings: Vec<String>,
+    warnings: Vec<String>,
+    /// Masters whose included `monitor` line was ignored.
+    ignored: usize,
 }
 
 impl Sentinel {
@@ -87,7 +89,20 @@ impl Sentinel {
             twice: of_includes.intersection(&names(monitors, false)).cloned().collect(),
             included: &of_includes | &names(others, true),
             warnings: Vec::new(),
+            ignored: 0,
         }
+    }
+
+    /// What was accepted but ignored.
+    pub(super) fn warnings(&mut self) -> Vec<String> {
+        if self.ignored > 0 {
+            self.warnings.push(format!(
+                "{} masters of included files stand in this file too, where their present state is: what the included \
+                 files say of them is ignored",
+                self.ignored
+            ));
+        }
+        std::mem::take(&mut self.warnings)
     }
 
     /// What was built: the identity, and the state with its masters by name.
@@ -118,7 +133,7 @@ impl Sentinel {
         }
         if line.included && words.get(1).is_some_and(|name| self.twice.contains(*name)) {
             if option == "monitor" {
-                self.warnings.push(format!("master {}: the included lines are ignored", words[1]));
+                self.ignored += 1;
             }
             return Ok(());
         }
@@ -171,7 +186,29 @@ impl Sentinel {
         Ok(())
     }
 
+    /// The entry of a master; one whose line is wrong too, for the sake of the lines that name it: they are
+    /// told what is wrong with themselves.
     fn monitor(&mut self, name: &str, host: &str, port: &str, quorum: &str) -> Result<(), String> {
+        let checked = self.check_monitor(name, host, port, quorum);
+        let (addr, quorum, outcome) = match checked {
+            Ok((addr, quorum)) => (addr, quorum, Ok(())),
+            Err(reason) => (Addr::new("", 0), 1, Err(reason)),
+        };
+        self.masters.entry(name.to_owned()).or_insert_with(|| MasterState {
+            name: MasterName::from(name),
+            addr,
+            settings: MasterSettings::new(quorum),
+            config_epoch: Epoch(0),
+            leader_epoch: Epoch(0),
+            leader: None,
+            replicas: Vec::new(),
+            sentinels: Vec::new(),
+            voters: Vec::new(),
+        });
+        outcome
+    }
+
+    fn check_monitor(&self, name: &str, host: &str, port: &str, quorum: &str) -> Result<(Addr, u32), String> {
         let quorum = lenient(quorum);
         if quorum < 1 {
             return Err("Quorum must be 1 or greater.".into());
@@ -180,19 +217,7 @@ impl Sentinel {
         if self.masters.contains_key(name) {
             return Err("Duplicate master name.".into());
         }
-        let master = MasterState {
-            name: MasterName::from(name),
-            addr,
-            settings: MasterSettings::new(u32::try_from(quorum).unwrap_or(u32::MAX)),
-            config_epoch: Epoch(0),
-            leader_epoch: Epoch(0),
-            leader: None,
-            replicas: Vec::new(),
-            sentinels: Vec::new(),
-            voters: Vec::new(),
-        };
-        self.masters.insert(name.to_owned(), master);
-        Ok(())
+        Ok((addr, u32::try_from(quorum).unwrap_or(u32::MAX)))
     }
 
     fn known_replica(&mut self, name: &str, host: &str, port: &str) -> Result<(), String> {

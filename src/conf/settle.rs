@@ -188,7 +188,12 @@ fn default(directive: &Directive) -> Option<Vec<String>> {
 fn line(directive: &Directive, name: &str, words: &[String]) -> String {
     let is_free_text = matches!(
         directive.kind,
-        Kind::Text | Kind::Dir | Kind::FileName(_) | Kind::Hostname | Kind::KeyspaceEvents
+        Kind::Text
+            | Kind::TitleTemplate
+            | Kind::Dir
+            | Kind::FileName(_)
+            | Kind::Hostname
+            | Kind::KeyspaceEvents
     );
     if !is_free_text {
         return join(name, words);

@@ -22,7 +22,7 @@ pub(super) fn normalise(directive: &Directive, words: &[String]) -> Result<Vec<S
         Kind::Octal => Ok(vec![octal(one(words)?)?]),
         Kind::Memory(min) => Ok(vec![memory(one(words)?, min)?]),
         Kind::MemoryOrPercent => Ok(vec![memory_or_percent(one(words)?)?]),
-        Kind::Enum(all) => Ok(vec![one_of(one(words)?, all)?]),
+        Kind::Enum(all) => Ok(vec![main_word(directive.name, one_of(one(words)?, all)?)]),
         Kind::Flags(all) => flags(words, all),
         Kind::Text | Kind::Dir => Ok(vec![one(words)?.to_owned()]),
         Kind::FileName(what) => Ok(vec![file_name(directive.name, what, one(words)?)?]),
@@ -34,6 +34,7 @@ pub(super) fn normalise(directive: &Directive, words: &[String]) -> Result<Vec<S
         Kind::OomValues => oom_values(words),
         Kind::Save => save(words),
         Kind::ReplicaOf => replica_of(words),
+        Kind::TitleTemplate => Ok(vec![title_template(one(words)?)?]),
     }
 }
 
@@ -110,6 +111,11 @@ fn one_of(word: &str, all: &[&str]) -> Result<String, String> {
     found.map(|known| (*known).to_owned()).ok_or_else(|| not_one_of(all))
 }
 
+/// Under which of two words for the same a value is written.
+fn main_word(directive: &str, word: String) -> String {
+    if directive == "oom-score-adj" && word == "relative" { "yes".into() } else { word }
+}
+
 fn not_one_of(all: &[&str]) -> String {
     format!("argument(s) must be one of the following: {}", all.join(", "))
 }
@@ -124,6 +130,27 @@ fn flags(words: &[String], all: &[&str]) -> Result<Vec<String>, String> {
         return Err("shutdown options SAVE and NOSAVE can't be used simultaneously".into());
     }
     Ok(flags)
+}
+
+/// `{{` stands for a brace; a closing brace alone is text.
+fn title_template(word: &str) -> Result<String, String> {
+    const VARIABLES: [&str; 7] =
+        ["title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file"];
+    let bad = || "template format is invalid or contains unknown variables".to_owned();
+    if word.trim().is_empty() {
+        return Err(bad());
+    }
+    let mut rest = word;
+    while let Some((_, after)) = rest.split_once('{') {
+        rest = match after.strip_prefix('{') {
+            Some(after) => after,
+            None => {
+                let (name, after) = after.split_once('}').ok_or_else(bad)?;
+                VARIABLES.contains(&name).then_some(after).ok_or_else(bad)?
+            }
+        };
+    }
+    Ok(word.to_owned())
 }
 
 fn file_name(directive: &str, what: &str, word: &str) -> Result<String, String> {
@@ -189,12 +216,16 @@ fn percentiles(words: &[String]) -> Result<Vec<String>, String> {
     Ok(if words.is_empty() { vec![String::new()] } else { words.to_vec() })
 }
 
+/// In the order in which stock writes the classes; all of them together are `A`.
 fn keyspace_events(word: &str) -> Result<String, String> {
-    if word.chars().all(|class| "Ag$lshzxeKEtmdn".contains(class)) {
-        Ok(word.to_owned())
-    } else {
-        Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".into())
+    const ALL: &str = "g$lshzxetd";
+    if !word.chars().all(|class| "Ag$lshzxeKEtmdn".contains(class)) {
+        return Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".into());
     }
+    let named = |class: char| word.contains(class);
+    let (classes, others) =
+        if named('A') || ALL.chars().all(named) { ("A", "KEm") } else { ("", "g$lshzxetdnKEm") };
+    Ok(classes.chars().chain(others.chars().filter(|class| named(*class))).collect())
 }
 
 fn oom_values(words: &[String]) -> Result<Vec<String>, String> {
@@ -302,6 +333,9 @@ mod tests {
                 "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]",
             ),
             ("notify-keyspace-events q", "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."),
+            ("proc-title-template {bad}", "template format is invalid or contains unknown variables"),
+            ("proc-title-template {title", "template format is invalid or contains unknown variables"),
+            ("proc-title-template \" \"", "template format is invalid or contains unknown variables"),
             ("bind 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17", "Too many bind addresses specified."),
         ];
         for (line, reason) in table {
@@ -325,6 +359,12 @@ mod tests {
             ("replicaof no one", "no one"),
             ("slave-priority 50", "50"),
             ("unixsocketperm 700", "700"),
+            ("oom-score-adj RELATIVE", "yes"),
+            ("notify-keyspace-events ngmtdxzhsl$KEe", "AKEm"),
+            ("notify-keyspace-events mKg", "gKm"),
+            ("notify-keyspace-events tmnd", "tdnm"),
+            ("notify-keyspace-events An", "A"),
+            ("proc-title-template \"{{x} } {port}{tls-port}\"", "{{x} } {port}{tls-port}"),
         ];
         for (line, value) in table {
             assert_eq!(check(line), Ok(value.to_owned()), "{line}");

@@ -59,6 +59,16 @@ pub fn is_storable(word: &str) -> bool {
     !word.chars().any(char::is_control)
 }
 
+/// The text with its control characters escaped, so that it cannot move a terminal's cursor or forge
+/// a line of a log; tabs stay.
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\t' { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
+}
+
 fn word(text: &[u8]) -> Result<(Vec<u8>, &[u8]), Unbalanced> {
     let mut word = Vec::new();
     let mut at = 0;
@@ -191,6 +201,15 @@ mod tests {
         for line in [r#"foo "abc"#, r#"foo "abc"d"#, "foo 'abc", "'a''b'", r#"loglevel x"y"#, "\"\\"] {
             assert_eq!(words(line), Err(Unbalanced), "{line}");
         }
+    }
+
+    #[test]
+    fn control_characters_are_not_storable_and_shown_escaped() {
+        for word in ["a\0", "\u{1b}[2J", "a\u{7f}", "a\nb", "\u{85}"] {
+            assert!(!is_storable(word), "{word:?}");
+        }
+        assert!(is_storable("é \\\"' #"));
+        assert_eq!(printable("a\tb\u{1b}[2J\0é"), "a\tb\\u{1b}[2J\\u{0}é");
     }
 
     #[test]

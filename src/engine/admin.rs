@@ -59,6 +59,8 @@ impl Engine {
                 self.set(now, ticket, &name, &args, &not_executable)
             }
             Command::Reset(pattern) => self.reset_matching(now, ticket, &pattern),
+            Command::ResetForce(pattern) => self.reset_force(now, ticket, &pattern),
+            Command::Forget { name, run_id } => self.forget(now, ticket, &name, &run_id),
             Command::Failover(name) => self.failover_command(now, ticket, &name),
             Command::FlushConfig => {
                 let seq = self.changed(None);
@@ -103,7 +105,12 @@ impl Engine {
 
     /// `+OK` once `seq` is durable, the save error when that fails.
     pub(super) fn answer_when_saved(&mut self, ticket: Ticket, seq: Seq) {
-        let ok = vec![Held::Output(Output::Answer { ticket, answer: Answer::Ok })];
+        self.answer_saved(ticket, seq, Answer::Ok);
+    }
+
+    /// The same with another answer.
+    pub(super) fn answer_saved(&mut self, ticket: Ticket, seq: Seq, answer: Answer) {
+        let ok = vec![Held::Output(Output::Answer { ticket, answer })];
         let failed = vec![Output::Answer { ticket, answer: Answer::Error(SAVE_FAILED.to_owned()) }];
         self.hold(seq, ok, failed);
     }
@@ -195,20 +202,24 @@ impl Engine {
     }
 
     fn reset_matching(&mut self, now: Time, ticket: Ticket, pattern: &str) {
-        let matching = |name: &MasterName| glob::matches(pattern.as_bytes(), name.as_bytes(), false);
-        let ids: Vec<MasterId> =
-            self.by_name.iter().filter(|(name, _)| matching(name)).map(|(_, id)| *id).collect();
+        let ids = self.matching(pattern);
         for id in &ids {
             self.reset_master(now, *id);
         }
         self.answer(ticket, Answer::Integer(i64::try_from(ids.len()).unwrap_or(i64::MAX)));
     }
 
+    /// The masters whose names match the glob.
+    pub(super) fn matching(&self, pattern: &str) -> Vec<MasterId> {
+        let fits = |name: &MasterName| glob::matches(pattern.as_bytes(), name.as_bytes(), false);
+        self.by_name.iter().filter(|(name, _)| fits(name)).map(|(_, id)| *id).collect()
+    }
+
     /// Empties the lists and starts over with the master. Source: spec 02, section 7.
     ///
     /// Differs: the old voter set stays the base of the majority (S10), a verified promotion that is
     /// being saved is not undone, and INFO is read at once, so that the replicas are back at once.
-    fn reset_master(&mut self, now: Time, id: MasterId) {
+    pub(super) fn reset_master(&mut self, now: Time, id: MasterId) {
         let Some(master) = self.masters.get_mut(&id) else { return };
         if master.failover.verified().is_none() {
             master.failover = Default::default();
@@ -324,9 +335,11 @@ impl Engine {
         if option.chars().any(char::is_control) {
             return Err(unknown());
         }
-        let values = words.iter().skip(1).take(if lower == "rename-command" { 2 } else { 1 });
-        if let Some(bad) = values.into_iter().find(|word| word.chars().any(char::is_control)) {
-            return Err(invalid(&bad.replace(char::is_control, " ")));
+        let values = if lower == "rename-command" { 2 } else { 1 };
+        let values = words.get(1..=values).filter(|_| is_option(&lower)).ok_or_else(unknown)?;
+        if let Some(bad) = values.iter().find(|word| word.chars().any(char::is_control)) {
+            let text = invalid(&bad.replace(char::is_control, " "));
+            return Err(format!("{text}: control characters are not allowed"));
         }
         let Some(master) = self.masters.get_mut(&id) else { return Err(NO_SUCH_MASTER.to_owned()) };
         let settings = &mut master.settings;
@@ -439,8 +452,23 @@ impl Engine {
     }
 }
 
-fn no_such_master() -> Answer {
+pub(super) fn no_such_master() -> Answer {
     Answer::Error(NO_SUCH_MASTER.to_owned())
+}
+
+fn is_option(option: &str) -> bool {
+    let others = [
+        "down-after-milliseconds",
+        "failover-timeout",
+        "parallel-syncs",
+        "quorum",
+        "master-reboot-down-after-period",
+        "primary-reboot-down-after-period",
+        "auth-pass",
+        "auth-user",
+        "rename-command",
+    ];
+    others.contains(&option) || is_script(option)
 }
 
 fn is_script(option: &str) -> bool {

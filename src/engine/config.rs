@@ -122,8 +122,11 @@ fn changed_globals(globals: &Globals, words: &[Arc<str>]) -> Result<Globals, Str
         let Some(value) = pair.get(1) else {
             return Err(format!("Missing argument '{name}' value"));
         };
-        (param.set)(&mut wanted, value)
-            .ok_or_else(|| format!("Invalid value '{}' to SENTINEL CONFIG SET '{name}'", clean(value)))?;
+        let invalid = || format!("Invalid value '{}' to SENTINEL CONFIG SET '{name}'", clean(value));
+        if value.chars().any(char::is_control) {
+            return Err(format!("{}: control characters are not allowed", invalid()));
+        }
+        (param.set)(&mut wanted, value).ok_or_else(invalid)?;
     }
     Ok(wanted)
 }
@@ -216,7 +219,10 @@ mod tests {
             ("resolve-hostnames 1", invalid("1", "resolve-hostnames")),
             ("announce-hostnames ''", invalid("", "announce-hostnames")),
             ("loglevel loud", invalid("loud", "loglevel")),
-            ("announce-ip 1.2.3.4\n", invalid("1.2.3.4 ", "announce-ip")),
+            (
+                "announce-ip 1.2.3.4\n",
+                invalid("1.2.3.4 ", "announce-ip") + ": control characters are not allowed",
+            ),
         ] {
             let globals = Globals::new(RunId::from("me"));
             assert_eq!(changed_globals(&globals, &words(text)).unwrap_err(), expected, "{text}");

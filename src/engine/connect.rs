@@ -33,6 +33,9 @@ const HANDSHAKE: Span = Span::secs(1);
 /// Times that it is doubled.
 const HANDSHAKE_DOUBLINGS: u32 = 3;
 
+/// How long one may wait for its turn here: that is nobody else's silence.
+const TURN: Span = Span::secs(120);
+
 /// When a TLS handshake counts as hanging.
 fn handshake_limit(hung: u32) -> Span {
     Span(HANDSHAKE.0 << hung.min(HANDSHAKE_DOUBLINGS))
@@ -122,10 +125,10 @@ impl Engine {
 
     /// Starts an attempt; says when it counts as hanging.
     fn open(&mut self, now: Time, owner: LinkOwner, pace: Span) -> Option<Time> {
-        let host = self.addr_of(owner)?;
+        let addr = self.addr_of(owner)?;
         let turn = self.link(owner).map_or(0, |link| link.turn);
-        let addr = match self.route(now, &host, turn, pace) {
-            Route::To(addr) => addr,
+        let ip = match self.route(now, &addr, turn, pace) {
+            Route::To(ip) => ip,
             Route::Wait(until) => {
                 let link = self.link_mut(owner)?;
                 link.phase = Phase::Down;
@@ -140,21 +143,21 @@ impl Engine {
         let link = self.link_mut(owner)?;
         let hang_limit = hang_limit(pace, round_trip, link.hung);
         link.phase = Phase::Connecting { id, since: now };
-        link.to = (addr.host != host.host).then(|| addr.host.clone());
+        link.to = Some(ip);
         link.awaits_name = false;
         link.retry_at = now + pace;
         link.hang_at = now + hang_limit;
         let hang_at = link.hang_at;
         self.links.insert(id, owner);
-        self.out.push(Output::Connect { link: id, addr });
+        self.out.push(Output::Connect { link: id, addr, ip });
         Some(hang_at)
     }
 
     /// The network is passed, the handshake goes on.
-    pub(super) fn on_link_reached(&mut self, now: Time, id: LinkId) {
+    pub(super) fn on_link_reached(&mut self, now: Time, id: LinkId, begun: bool) {
         let Some(owner) = self.owner(id) else { return };
         let Some(link) = self.link_mut(owner) else { return };
-        link.hang_at = link.hang_at.max(now + handshake_limit(link.hung));
+        link.hang_at = now + if begun { handshake_limit(link.hung) } else { TURN };
         match owner {
             LinkOwner::NodeCommand(node) | LinkOwner::NodeEvents(node) => self.connect_node(now, node),
             LinkOwner::Peer(peer) => self.connect_peer(now, peer),
@@ -456,14 +459,25 @@ mod tests {
         let started = links(&mut engine, 0, Input::Command { ticket: Ticket(1), command: monitor });
         assert_eq!(started, ["connect 1", "connect 2"]);
         // The first attempts get about 100 ms.
-        assert_eq!(links(&mut engine, 50, Input::LinkReached { link: LinkId(1) }), [""; 0]);
+        assert_eq!(links(&mut engine, 50, Input::LinkReached { link: LinkId(1), begun: true }), [""; 0]);
         assert_eq!(links(&mut engine, 200, Input::Tick), ["close 2", "connect 3"]);
-        assert_eq!(links(&mut engine, 300, Input::LinkReached { link: LinkId(3) }), [""; 0]);
+        assert_eq!(links(&mut engine, 300, Input::LinkReached { link: LinkId(3), begun: true }), [""; 0]);
         assert_eq!(links(&mut engine, 1_049, Input::Tick), [""; 0]);
         assert_eq!(links(&mut engine, 1_050, Input::Tick), ["close 1", "connect 4"]);
         // An attempt of this connection hung before: two seconds.
         assert!(!links(&mut engine, 2_299, Input::Tick).contains(&"close 3".to_owned()));
-        assert!(links(&mut engine, 2_300, Input::Tick).contains(&"close 3".to_owned()));
+        let outputs = links(&mut engine, 2_300, Input::Tick);
+        assert!(outputs.contains(&"close 3".to_owned()), "{outputs:?}");
+        // Waiting for its turn here takes nothing off the time of the next one, whose time is doubled again.
+        let next =
+            outputs.last().and_then(|text| text.strip_prefix("connect ")).and_then(|id| id.parse().ok());
+        let next = LinkId(next.unwrap());
+        let closes = |outputs: Vec<String>| outputs.contains(&format!("close {}", next.0));
+        assert!(!closes(links(&mut engine, 2_301, Input::LinkReached { link: next, begun: false })));
+        assert!((3..100).all(|second| !closes(links(&mut engine, 1_000 * second, Input::Tick))));
+        assert!(!closes(links(&mut engine, 100_000, Input::LinkReached { link: next, begun: true })));
+        assert!(!closes(links(&mut engine, 103_999, Input::Tick)));
+        assert!(closes(links(&mut engine, 104_000, Input::Tick)));
         assert_eq!([0, 1, 3, 9].map(handshake_limit), [1, 2, 8, 8].map(Span::secs));
     }
 

@@ -167,7 +167,7 @@ impl Engine {
             // Nobody is known: the process is new, or the entry is, by MONITOR or RESET.
             let since = self.started.max(master.reset_at);
             let stalled = self.stalls.within(since, Span::ZERO);
-            at = at.max(since + Span(2 * self.tuning.publish_period.0) + stalled);
+            at = at.max(since + Span(2 * self.tuning.publish_period.0) + stalled).max(master.alone_until);
         }
         let in_vain = || {
             self.connected_sentinels(id).len() + 1 < self.needed(id)

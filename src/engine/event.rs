@@ -121,6 +121,8 @@ kinds! {
     SentinelAddressSwitch = "+sentinel-address-switch", Notice;
     /// Its entries under other masters followed.
     SentinelAddressUpdate = "+sentinel-address-update", Notice;
+    /// A sentinel was forgotten by SENTINEL FORGET: Vigía's.
+    ForgetSentinel = "+forget-sentinel", Notice;
     /// Another sentinel took over an address; the old one is removed.
     SentinelInvalidAddr = "+sentinel-invalid-addr", Notice;
     /// A node restarted: its run id changed.

@@ -66,7 +66,7 @@ pub fn parse(text: &str) -> Info<'_> {
             "master_link_down_since_seconds" => {
                 info.link_down_ms = value.parse::<i64>().unwrap_or(0).saturating_mul(1_000);
             }
-            "master_host" => host = Some(value),
+            "master_host" => host = Some(value).filter(|host| !host.chars().any(char::is_control)),
             "master_port" => port = value.parse().ok(),
             "master_link_status" => info.link_up = value == "up",
             "slave_priority" => info.priority = value.parse().ok(),
@@ -113,7 +113,8 @@ fn parse_replica(value: &str) -> Option<Addr> {
         }
     };
     let port = port.parse().ok()?;
-    (!host.is_empty() && !host.contains('=')).then(|| Addr::new(host, port))
+    let is_host = !host.is_empty() && !host.contains('=') && !host.chars().any(char::is_control);
+    is_host.then(|| Addr::new(host, port))
 }
 
 #[cfg(test)]

@@ -23,11 +23,14 @@ pub enum Input<'a> {
         /// Our end of it: announced in hellos when `announce-ip` is unset.
         local: IpAddr,
     },
-    /// The host of a connection asked for answers, and a TLS handshake with the process has begun: its time is
-    /// the other side's processor's, not the network's. Not sent where there is no handshake.
+    /// The host of a connection asked for answers, and a TLS handshake with the process is next: its time is
+    /// that of processors, not the network's. Not sent where there is no handshake.
     LinkReached {
         /// The connection.
         link: LinkId,
+        /// Whether the handshake has begun; otherwise it waits until this process has shaken hands with others,
+        /// and another of these inputs tells of its begin.
+        begun: bool,
     },
     /// A connection could not even be tried: no descriptors, no route, a source address that is not ours. Its
     /// [`Input::LinkDown`] follows.
@@ -164,6 +167,15 @@ pub enum Command {
     },
     /// `SENTINEL RESET pattern`.
     Reset(Arc<str>),
+    /// `SENTINEL RESET pattern FORCE`: Vigía's.
+    ResetForce(Arc<str>),
+    /// `SENTINEL FORGET name sentinel-id`: Vigía's.
+    Forget {
+        /// The master.
+        name: MasterName,
+        /// Whom it should forget.
+        run_id: RunId,
+    },
     /// `SENTINEL FAILOVER name`.
     Failover(MasterName),
     /// `SENTINEL FLUSHCONFIG`.

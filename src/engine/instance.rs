@@ -65,8 +65,8 @@ pub(super) struct Link {
     pub(super) hung: u32,
     /// The last attempt was refused: nobody listens there.
     pub(super) refused: bool,
-    /// The IP of the present attempt or connection, if it is known by a name.
-    pub(super) to: Option<Arc<str>>,
+    /// The IP of the present attempt or connection.
+    pub(super) to: Option<IpAddr>,
     /// Attempts since the last connection: which of several addresses is next.
     pub(super) turn: usize,
     /// The next attempt waits for the lookup of a name.
@@ -380,6 +380,8 @@ pub(super) struct Master {
     pub(super) reset_at: Time,
     /// The largest voter set that a Vigía peer told of in the present election, this sentinel included.
     pub(super) voter_hint: usize,
+    /// Until when it does not stand for election while it knows no other sentinel, after RESET … FORCE.
+    pub(super) alone_until: Time,
     pub(super) odown: Option<Time>,
     /// When the present SDOWN's next round of asking is due, and how many there were.
     pub(super) ask_round: u32,

@@ -18,6 +18,7 @@ pub mod durable;
 mod election;
 pub mod event;
 mod failover;
+mod forget;
 pub mod glob;
 mod gossip;
 pub mod hello;
@@ -31,6 +32,7 @@ mod observe;
 pub mod output;
 mod persist;
 mod picture;
+mod places;
 mod reconf;
 mod registry;
 mod replies;
@@ -205,7 +207,7 @@ impl Engine {
         match input {
             Input::Tick | Input::Late(_) => {}
             Input::LinkUp { link, local } => self.on_link_up(now, link, local),
-            Input::LinkReached { link } => self.on_link_reached(now, link),
+            Input::LinkReached { link, begun } => self.on_link_reached(now, link, begun),
             Input::ConnectFailed { link, why } => self.on_connect_failed(link, why),
             Input::LinkDown { link, cause } => self.on_link_down(now, link, cause),
             Input::Reply { link, reply } => self.on_reply(now, link, &reply),

@@ -6,9 +6,9 @@
 //! | What may grow | Bound |
 //! |---|---|
 //! | names of instances | the instances |
-//! | other names (in INFO, hellos, questions) | 1,024; one that nobody mentioned for 5 minutes is forgotten |
+//! | other names (in INFO, hellos, questions) | 256; one that nobody mentioned for 5 minutes is forgotten |
 //! | addresses of one name | one of each family |
-//! | hellos and questions that wait for one name | 64; beyond that they are dealt with as if it had none |
+//! | hellos and questions that wait for one name | 16; beyond that they are dealt with as if it had none |
 //!
 //! Source: spec 07, section 3; DESIGN section 5.
 
@@ -29,11 +29,11 @@ const SHARE: Span = Span::ms(10);
 /// A name that no instance has and nobody mentioned for so long is forgotten.
 const FORGET: Span = Span::secs(300);
 /// Names that no instance has.
-const MOST_GUESTS: usize = 1_024;
+const MOST_GUESTS: usize = 256;
 /// Longest name of the DNS.
 const LONGEST: usize = 253;
 /// Hellos and questions that may wait for one name.
-const MOST_PARKED: usize = 64;
+const MOST_PARKED: usize = 16;
 
 /// An instance that is known by a name.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -85,7 +85,12 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// The addresses in force, as text; empty if the name never had any.
+    /// The addresses in force; none if the name never had any.
+    pub(super) fn ips(&self) -> &[IpAddr] {
+        &self.ips
+    }
+
+    /// The same as text.
     pub(super) fn texts(&self) -> &[Arc<str>] {
         &self.texts
     }
@@ -122,11 +127,11 @@ impl Name {
 
     /// A connection to this address was made. Says whether another one is in force now: the first one that
     /// answers is it.
-    pub(super) fn prove(&mut self, text: &str) -> bool {
+    pub(super) fn prove(&mut self, ip: IpAddr) -> bool {
         if self.proven {
             return false;
         }
-        let Some(at) = self.texts.iter().position(|known| **known == *text) else { return false };
+        let Some(at) = self.ips.iter().position(|known| *known == ip) else { return false };
         self.proven = true;
         let mut ips = self.ips.clone();
         ips.swap(0, at);
@@ -351,14 +356,15 @@ mod tests {
     fn the_first_address_that_answers_is_in_force() {
         let mut name = Name::default();
         name.take(&ips("::1 127.0.0.1"));
-        assert!(!name.prove("127.0.0.9"));
-        assert!(name.prove("127.0.0.1"));
+        let ip = |text: &str| -> IpAddr { text.parse().unwrap() };
+        assert!(!name.prove(ip("127.0.0.9")));
+        assert!(name.prove(ip("127.0.0.1")));
         assert_eq!(shown(&name), "127.0.0.1 ::1");
-        assert!(!name.prove("::1"), "one is enough");
+        assert!(!name.prove(ip("::1")), "one is enough");
         assert!(name.take(&ips("::1")));
-        assert!(!name.prove("::1"));
+        assert!(!name.prove(ip("::1")));
         assert!(name.take(&ips("127.0.0.1 ::1")) && shown(&name) == "::1 127.0.0.1");
-        assert!(!name.prove("127.0.0.1"), "the other one is in force already");
+        assert!(!name.prove(ip("127.0.0.1")), "the other one is in force already");
     }
 
     #[test]

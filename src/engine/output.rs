@@ -1,5 +1,6 @@
 //! What the engine wants done.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::event::{Event, Note};
@@ -17,8 +18,10 @@ pub enum Output {
     Connect {
         /// Names the attempt and the connection.
         link: LinkId,
-        /// Where to; its host is an IP.
+        /// What the other side is known by: a certificate is for this host.
         addr: Addr,
+        /// Where it is now.
+        ip: IpAddr,
     },
     /// Look up a host name and report [`super::Input::Resolved`], however long it takes. It is not asked for
     /// again before that.

@@ -45,6 +45,7 @@ impl Engine {
             heard_since_reset,
             reset_at: now,
             voter_hint: 0,
+            alone_until: Time::default(),
             odown: None,
             ask_round: 0,
             failover: Failover::None,

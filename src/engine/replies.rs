@@ -10,6 +10,7 @@ use super::output::{Output, Request};
 use super::registry::MOST_SENTINELS;
 use super::reply::Reply;
 use super::time::{Span, Time};
+use super::vigia::version_of;
 use super::{Engine, LinkOwner};
 
 impl Engine {
@@ -118,7 +119,9 @@ impl Engine {
     fn on_vigia_hello(&mut self, id: PeerId, reply: &Reply<'_>) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.kin = match reply {
-            Reply::Array(words) if words.first().and_then(Reply::text) == Some("1") => Kin::Vigia,
+            Reply::Array(words) if words.first().and_then(Reply::text).and_then(version_of).is_some() => {
+                Kin::Vigia
+            }
             Reply::Array(_)
             | Reply::Status(_)
             | Reply::Error(_)

@@ -16,8 +16,9 @@ use super::LinkOwner;
 use super::event::{Level, Note};
 use super::ids::{Addr, Epoch, MasterName};
 use super::info::{self, Role};
-use super::instance::{MasterId, Node, NodeId, PeerId, Phase};
-use super::names::{Parked, User, is_name};
+use super::instance::{MasterId, NodeId, Phase};
+use super::names::{Name, Parked, User, is_name};
+use super::numeric::numeric;
 use super::output::{Answer, Output};
 use super::schedule::Wake;
 use super::time::{Span, Time};
@@ -39,7 +40,7 @@ const TELL: Span = Span::secs(60);
 /// Where a link goes.
 pub(super) enum Route {
     /// There.
-    To(Addr),
+    To(IpAddr),
     /// Nowhere before this time, or before the name is resolved.
     Wait(Time),
 }
@@ -77,7 +78,7 @@ impl Engine {
 
     /// Whether a host may be used: numeric, or any name with `resolve-hostnames yes`.
     pub(super) fn acceptable_host(&self, host: &str) -> bool {
-        super::numeric::numeric(host).is_some() || (self.globals.resolve_hostnames && is_name(host))
+        numeric(host).is_some() || (self.globals.resolve_hostnames && is_name(host))
     }
 
     /// Takes note that somebody speaks of a host; says whether it is a name that is looked up for the
@@ -96,7 +97,7 @@ impl Engine {
 
     /// Whether a host is a name that is looked up for the first time right now.
     pub(super) fn is_pending(&self, host: &str) -> bool {
-        self.globals.resolve_hostnames && self.names.get(host).is_some_and(super::names::Name::is_pending)
+        self.globals.resolve_hostnames && self.names.get(host).is_some_and(Name::is_pending)
     }
 
     /// Lets something wait for a name that is pending.
@@ -124,7 +125,9 @@ impl Engine {
 
     /// Where a link to this address goes now; `turn` counts the attempts at its addresses.
     pub(super) fn route(&mut self, now: Time, addr: &Addr, turn: usize, pace: Span) -> Route {
-        let Some(name) = self.names.get_mut(&addr.host) else { return Route::To(addr.clone()) };
+        let Some(name) = self.names.get_mut(&addr.host) else {
+            return numeric(&addr.host).map_or(Route::Wait(now + RETRY), Route::To);
+        };
         name.mentioned = now;
         let (answered, asked) = (name.answered, name.asked);
         let age = answered.map(|at| now.since(at));
@@ -141,9 +144,9 @@ impl Engine {
             }
             self.take_later(&addr.host);
         }
-        let texts = self.names.get(&addr.host).map_or(&[][..], super::names::Name::texts);
-        match texts.get(turn % texts.len().max(1)) {
-            Some(host) => Route::To(Addr { host: Arc::clone(host), port: addr.port }),
+        let ips = self.names.get(&addr.host).map_or(&[][..], Name::ips);
+        match ips.get(turn % ips.len().max(1)) {
+            Some(ip) => Route::To(*ip),
             None => Route::Wait(next.max(now + Span(1))),
         }
     }
@@ -163,9 +166,9 @@ impl Engine {
     pub(super) fn address_proven(&mut self, owner: LinkOwner) {
         let Some(link) = self.link_mut(owner) else { return };
         link.turn = 0;
-        let Some(ip) = link.to.clone() else { return };
+        let Some(ip) = link.to else { return };
         let Some(addr) = self.addr_of(owner) else { return };
-        let changed = self.names.get_mut(&addr.host).is_some_and(|name| name.prove(&ip));
+        let changed = self.names.get_mut(&addr.host).is_some_and(|name| name.prove(ip));
         if changed {
             self.addresses_changed(&addr.host);
         }
@@ -201,7 +204,7 @@ impl Engine {
     /// While a command connection to the address in force stands, that is where the instance is. Not one
     /// that was made to the last good answer while this one was awaited.
     fn is_held(&self, host: &str, users: &[User], asked: Option<Time>) -> bool {
-        let in_force = self.names.get(host).and_then(|name| name.texts().first());
+        let in_force = self.names.get(host).and_then(|name| name.ips().first());
         users.iter().any(|user| {
             let owner = match user {
                 User::Node(id) => LinkOwner::NodeCommand(*id),
@@ -272,43 +275,6 @@ impl Engine {
         self.unsaved();
     }
 
-    /// A replica that is known by its IP and by a name that stands for it now is one replica: the entry that
-    /// was heard of last stays, under the name.
-    fn unite(&mut self, id: NodeId) {
-        let Some(node) = self.nodes.get(&id).filter(|node| node.role == Role::Replica) else { return };
-        let (master, addr) = (node.master, node.addr.clone());
-        let twin = self.nodes_at(&addr).find(|(twin, node)| {
-            *twin != id && node.master == master && node.role == Role::Replica && !is_name(&node.addr.host)
-        });
-        let Some(twin) = twin.map(|(twin, _)| twin) else { return };
-        let heard = |id: &NodeId| self.nodes.get(id).and_then(|node| node.info_at);
-        let promoted = self.masters.get(&master).and_then(|master| master.failover.promoted());
-        let twin_stays = promoted != Some(id) && (promoted == Some(twin) || heard(&twin) > heard(&id));
-        let (stays, goes) = if twin_stays { (twin, id) } else { (id, twin) };
-        self.forget_replica(master, goes);
-        self.rename_node(stays, &addr);
-        self.publish_view(master);
-    }
-
-    /// A replica known by a name that turns out to be the master itself, which is known by its IP, is none: the
-    /// master has the name from now on. Says whether it was.
-    pub(super) fn unite_with_master(&mut self, id: NodeId) -> bool {
-        let Some(node) = self.nodes.get(&id).filter(|node| node.role == Role::Replica) else { return false };
-        let (master, addr) = (node.master, node.addr.clone());
-        let Some(entry) = self.masters.get(&master) else { return false };
-        let Some(in_force) = self.nodes.get(&entry.node) else { return false };
-        let same =
-            node.run_id.is_some() && node.run_id == in_force.run_id && self.same(&in_force.addr, &addr);
-        if !same || is_name(&in_force.addr.host) || entry.failover.promoted() == Some(id) {
-            return false;
-        }
-        let stays = entry.node;
-        self.forget_replica(master, id);
-        self.rename_node(stays, &addr);
-        self.publish_view(master);
-        true
-    }
-
     /// Links of an instance whose name was looked up: those that waited for that start. What was made since it was
     /// asked for, and goes to an address that is none of its any more, is made anew; older connections stay.
     fn resume_links(&mut self, now: Time, user: User, asked: Option<Time>) {
@@ -342,7 +308,7 @@ impl Engine {
         let Some(ip) = self.link(owner).and_then(|link| link.to.as_ref()) else { return false };
         let addr = self.addr_of(owner);
         let name = addr.as_ref().and_then(|addr| self.names.get(&addr.host));
-        name.is_some_and(|name| !name.texts().contains(ip))
+        name.is_some_and(|name| !name.ips().contains(ip))
     }
 
     /// Source: spec 03, section 3. Differs: once a minute, not at every attempt.
@@ -427,100 +393,6 @@ impl Engine {
             }
             self.act_on_info(now, master, id);
         }
-    }
-
-    /// The instances of a name in the index of places.
-    fn index_user(&mut self, user: User) {
-        if let User::Node(id) = user {
-            self.index_node(id);
-        }
-    }
-
-    fn unindex_user(&mut self, user: User) {
-        if let User::Node(id) = user {
-            self.unindex_node(id);
-        }
-    }
-
-    /// Finds a node by any of its places.
-    pub(super) fn index_node(&mut self, id: NodeId) {
-        let Some(node) = self.nodes.get(&id) else { return };
-        for place in self.names.places(&node.addr) {
-            self.by_place.insert((place, id));
-        }
-    }
-
-    pub(super) fn unindex_node(&mut self, id: NodeId) {
-        let Some(node) = self.nodes.get(&id) else { return };
-        for place in self.names.places(&node.addr) {
-            self.by_place.remove(&(place, id));
-        }
-    }
-
-    /// The nodes at an address: those with this very host first.
-    fn nodes_at(&self, addr: &Addr) -> impl Iterator<Item = (NodeId, &Node)> {
-        let places = self.names.places(addr);
-        places.into_iter().flat_map(|place| {
-            let from = (place, NodeId(0));
-            let at = from.0.clone();
-            let found = self.by_place.range(from..).take_while(move |(place, _)| *place == at);
-            found.filter_map(|(_, id)| Some((*id, self.nodes.get(id)?)))
-        })
-    }
-
-    /// The first master in force at this address.
-    pub(super) fn master_at(&self, addr: &Addr) -> Option<MasterId> {
-        let mut nodes = self.nodes_at(addr);
-        let found =
-            nodes.find(|(id, node)| self.masters.get(&node.master).is_some_and(|master| master.node == *id));
-        found.map(|(_, node)| node.master)
-    }
-
-    /// The replica of a master at this address.
-    pub(super) fn replica_at(&self, master: MasterId, addr: &Addr) -> Option<NodeId> {
-        let mut nodes = self.nodes_at(addr);
-        nodes.find(|(_, node)| node.master == master && node.role == Role::Replica).map(|(id, _)| id)
-    }
-
-    /// An instance that was known by its IP announces a name: from now on it is known by that, wherever the
-    /// name moves. Its entry keeps its name.
-    pub(super) fn learn_name(&mut self, id: NodeId, addr: &Addr) {
-        let by_ip = self.nodes.get(&id).is_some_and(|node| !is_name(&node.addr.host));
-        if by_ip && is_name(&addr.host) && !self.names.get(&addr.host).is_none_or(|n| n.texts().is_empty()) {
-            self.rename_node(id, addr);
-        }
-    }
-
-    fn rename_node(&mut self, id: NodeId, addr: &Addr) {
-        let Some(old) = self.nodes.get(&id).map(|node| (node.master, node.addr.clone())) else { return };
-        if old.1 == *addr {
-            return;
-        }
-        self.unindex_node(id);
-        self.names.release(&old.1.host, User::Node(id));
-        let now = self.now;
-        self.names.adopt(now, &addr.host, User::Node(id));
-        if let Some(node) = self.nodes.get_mut(&id) {
-            node.addr = addr.clone();
-        }
-        self.index_node(id);
-        if let Some(master) = self.masters.get_mut(&old.0)
-            && master.replicas.remove(&*old.1.to_string()).is_some()
-        {
-            master.replicas.insert(addr.to_string().into(), id);
-        }
-        self.unsaved();
-    }
-
-    /// The same for another sentinel.
-    pub(super) fn learn_peer_name(&mut self, id: PeerId, addr: &Addr) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        if is_name(&peer.addr.host) || !is_name(&addr.host) {
-            return;
-        }
-        peer.addr = addr.clone();
-        self.names.adopt(self.now, &addr.host, User::Peer(id));
-        self.unsaved();
     }
 
     /// `resolve-hostnames` or `announce-hostnames` was changed: everything is shown, and looked up, as it

@@ -3,9 +3,13 @@
 //! Versioned, so that releases mix; hints only: no safety property may fail if every one of them is
 //! lost or forged. A stock sentinel answers with an error, which means "no". Source: DESIGN section 5.
 //!
+//! `HELLO` is the same in every version: it names the highest that the sender speaks, the answer the highest
+//! that the one asked speaks, and both use the lower one from then on. Any other message of a version or a
+//! kind that is not known is answered with an error, which means that there is no such hint.
+//!
 //! | words | answer |
 //! |---|---|
-//! | `1 HELLO <run id>` | array `1`, run id of the one asked |
+//! | `<version> HELLO <run id>` | array `1`, run id of the one asked |
 //! | `1 VOTERS <master>` | array of the run ids of the voter set, the one asked included |
 //! | `1 CALM <master>` | array of host, port and config epoch in force, unless somebody may be leading |
 //! | `1 IDLE <master> <run id> <epoch>` | `+OK`: the sender's term ended without a promotion |
@@ -19,6 +23,14 @@ use super::reply::Reply;
 use super::time::{Span, Time};
 use super::{Engine, LinkOwner};
 
+/// The version spoken here; there is no other yet.
+const VERSION: u32 = 1;
+
+/// The version that a HELLO or its answer names: a number from 1 on.
+pub(super) fn version_of(word: &str) -> Option<u32> {
+    word.parse().ok().filter(|version| *version >= VERSION)
+}
+
 /// Shortest pause between two rounds of CALM about one master.
 const CALM_PAUSE: Span = Span::ms(100);
 
@@ -27,7 +39,9 @@ impl Engine {
     pub(super) fn on_vigia(&mut self, now: Time, ticket: Ticket, words: &[Arc<str>]) {
         let words: Vec<&str> = words.iter().map(|word| &**word).collect();
         let answer = match words[..] {
-            ["1", "HELLO", ..] => Answer::Words(vec!["1".to_owned(), self.globals.my_id.to_string()]),
+            [version, "HELLO", ..] if version_of(version).is_some() => {
+                Answer::Words(vec![VERSION.to_string(), self.globals.my_id.to_string()])
+            }
             ["1", "VOTERS", master] => match self.named(&MasterName::from(master)) {
                 Some(id) => Answer::Words(self.voter_words(id)),
                 None => Answer::Error("ERR No such master with that name".to_owned()),

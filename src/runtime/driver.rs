@@ -314,7 +314,7 @@ impl<B: Brain, L: Links, W: SaveWorker, P: Process> Driver<B, L, W, P> {
         }
         let input = match event {
             LinkEvent::Up { link, local } => Input::LinkUp { link: *link, local: *local },
-            LinkEvent::Reached { link } => Input::LinkReached { link: *link },
+            LinkEvent::Reached { link, begun } => Input::LinkReached { link: *link, begun: *begun },
             LinkEvent::Failed { link, why } => Input::ConnectFailed { link: *link, why },
             LinkEvent::Down { link, cause } => Input::LinkDown { link: *link, cause: *cause },
             LinkEvent::Reply { link, reply } => Input::Reply { link: *link, reply: reply.as_reply() },

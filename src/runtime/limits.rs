@@ -31,7 +31,7 @@ pub enum Verdict {
         /// The limit that there is.
         limit: u64,
     },
-    /// Not even one client fits: the process should exit.
+    /// Not even one client and one link fit: the process should exit.
     Hopeless {
         /// The limit that was needed.
         needed: u64,
@@ -105,7 +105,9 @@ fn judge(maxclients: u64, links: u64, soft: u64, hard: u64) -> Verdict {
         return Verdict::Raised { from: soft, to: needed };
     }
     let limit = hard.max(soft);
-    match limit.saturating_sub(rest) {
+    // Too few for all links: whoever asks where the master is goes before the last links.
+    let few = limit.saturating_sub(RESERVED) / 2;
+    match limit.saturating_sub(rest).max(few) {
         0 => Verdict::Hopeless { needed, limit },
         fits => Verdict::Lowered { asked: maxclients, fits, needed, limit },
     }
@@ -124,7 +126,8 @@ mod tests {
                 (10_000, 100, 1_024, 4_096),
                 Verdict::Lowered { asked: 10_000, fits: 3_964, needed: 10_132, limit: 4_096 },
             ),
-            ((10_000, 100, 64, 64), Verdict::Hopeless { needed: 10_132, limit: 64 }),
+            ((10_000, 100, 64, 64), Verdict::Lowered { asked: 10_000, fits: 16, needed: 10_132, limit: 64 }),
+            ((10_000, 100, 33, 33), Verdict::Hopeless { needed: 10_132, limit: 33 }),
         ];
         for ((maxclients, links, soft, hard), expected) in cases {
             assert_eq!(judge(maxclients, links, soft, hard), expected, "{maxclients} {links} {soft} {hard}");

@@ -42,10 +42,12 @@ pub enum LinkEvent {
         /// Our end of it.
         local: IpAddr,
     },
-    /// The other side's host took the connection; a TLS handshake goes on.
+    /// The other side's host took the connection; a TLS handshake is next.
     Reached {
         /// The connection.
         link: LinkId,
+        /// Whether it has begun, or waits for its turn.
+        begun: bool,
     },
     /// It could not even be tried; [`LinkEvent::Down`] follows.
     Failed {
@@ -81,7 +83,7 @@ impl LinkEvent {
     /// Whom it is about.
     pub fn link(&self) -> LinkId {
         match self {
-            Self::Up { link, .. } | Self::Reached { link } => *link,
+            Self::Up { link, .. } | Self::Reached { link, .. } => *link,
             Self::Failed { link, .. } | Self::Down { link, .. } => *link,
             Self::Reply { link, .. } | Self::Message { link, .. } => *link,
         }
@@ -90,8 +92,8 @@ impl LinkEvent {
 
 /// The outgoing connections as the driver sees them. None of the methods waits.
 pub trait Links {
-    /// Starts an attempt. The host of the address is an IP.
-    fn connect(&mut self, link: LinkId, addr: &Addr);
+    /// Starts an attempt at `ip`; `addr` is what the other side is known by.
+    fn connect(&mut self, link: LinkId, addr: &Addr, ip: IpAddr);
     /// Ends a connection or an attempt; what it still had to say is void.
     fn close(&mut self, link: LinkId);
     /// Queues a request until the next [`Links::flush`]; without effect on a link that has ended.
@@ -100,6 +102,15 @@ pub trait Links {
     fn flush(&mut self);
     /// Whether an event still counts: its link was neither closed nor reported down before.
     fn accepts(&mut self, event: &LinkEvent) -> bool;
+}
+
+/// Where a link goes to.
+#[derive(Debug)]
+struct Target {
+    /// What the other side is known by: its host may be a name.
+    addr: Addr,
+    /// Where it is now.
+    ip: IpAddr,
 }
 
 /// Real connections.
@@ -126,9 +137,10 @@ impl TcpLinks {
 }
 
 impl Links for TcpLinks {
-    fn connect(&mut self, link: LinkId, addr: &Addr) {
+    fn connect(&mut self, link: LinkId, addr: &Addr, ip: IpAddr) {
         let outbox = Arc::new(Outbox::default());
-        let work = task::run(link, addr.clone(), self.options.clone(), outbox.clone(), self.events.clone());
+        let target = Target { addr: addr.clone(), ip };
+        let work = task::run(link, target, self.options.clone(), outbox.clone(), self.events.clone());
         let task = tokio::spawn(work).abort_handle();
         let old = self.open.insert(link, Open { outbox, task });
         debug_assert!(old.is_none(), "the engine never uses a link id twice: {link:?}");
@@ -160,7 +172,7 @@ impl Links for TcpLinks {
         match event {
             LinkEvent::Down { link, .. } => self.open.remove(link).is_some(),
             LinkEvent::Up { link, .. }
-            | LinkEvent::Reached { link }
+            | LinkEvent::Reached { link, .. }
             | LinkEvent::Failed { link, .. }
             | LinkEvent::Reply { link, .. }
             | LinkEvent::Message { link, .. } => self.open.contains_key(link),

@@ -20,6 +20,7 @@
 //! Source: spec 01, section 3.
 
 use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -32,11 +33,13 @@ use crate::conf::LogLevel;
 use crate::engine::event;
 
 mod queue;
+mod style;
+mod syslog;
 
 pub use queue::{Destination, Log};
+pub use style::{MAX_MESSAGE, Style};
+pub use syslog::Header;
 
-/// Messages are cut here, in bytes. Source: spec 01, section 3.
-pub const MAX_MESSAGE: usize = 1_024;
 /// Whose lines are written.
 const OWN_TARGET: &str = "vigia";
 
@@ -85,53 +88,55 @@ pub fn line(level: event::Level, text: &impl fmt::Display) {
 ///
 /// # Errors
 /// When a log was installed before.
-pub fn install(threshold: Threshold, log: Log) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
-    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Lines { threshold, log }))
+pub fn install(
+    threshold: Threshold,
+    style: Style,
+    log: Log,
+) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
+    let lines = Lines { threshold, style, log };
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines))
+}
+
+/// A line on standard output, at notice, for what is said before the configuration tells where the log is.
+pub fn before_the_log(text: &str) {
+    let line = Style::default().line(&chrono::Local::now(), LogLevel::Notice, text);
+    // Nobody reads it: nothing to be done.
+    let _ = io::stdout().write_all(line.as_bytes());
 }
 
 /// The layer that turns `tracing` events into lines.
 struct Lines {
     threshold: Threshold,
+    style: Style,
     log: Log,
 }
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let meta = event.metadata();
-        let (level, mark) = stock_level(*meta.level());
+        let level = stock_level(*meta.level());
         let own = meta.target().split("::").next() == Some(OWN_TARGET);
         if !own || !self.threshold.lets_through(level) {
             return;
         }
         let mut text = Text::default();
         event.record(&mut text);
-        self.log.push(format_line(&chrono::Local::now(), mark, text));
+        let (now, message) = (chrono::Local::now(), style::tidied(text.message + &text.fields));
+        self.log.push_message(self.style, &now, level, &message);
     }
 }
 
-/// The level of stock, and its character.
-fn stock_level(level: Level) -> (LogLevel, char) {
+/// The level of stock.
+fn stock_level(level: Level) -> LogLevel {
     if level == Level::TRACE {
-        (LogLevel::Debug, '.')
+        LogLevel::Debug
     } else if level == Level::DEBUG {
-        (LogLevel::Verbose, '-')
+        LogLevel::Verbose
     } else if level == Level::INFO {
-        (LogLevel::Notice, '*')
+        LogLevel::Notice
     } else {
-        (LogLevel::Warning, '#')
+        LogLevel::Warning
     }
-}
-
-/// One line, with its newline. A newline inside the message would forge a line: it becomes a blank.
-fn format_line(now: &chrono::DateTime<chrono::Local>, mark: char, text: Text) -> String {
-    let mut message = text.message + &text.fields;
-    if message.len() > MAX_MESSAGE {
-        let end = (0..=MAX_MESSAGE).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
-        message.truncate(end);
-    }
-    let message = message.replace(['\n', '\r'], " ");
-    let pid = std::process::id();
-    format!("{pid}:X {} {mark} {message}\n", now.format("%d %b %Y %H:%M:%S%.3f"))
 }
 
 /// Collects the message and the fields of an event.
@@ -164,15 +169,14 @@ impl Visit for Text {
 mod tests {
     use std::time::Duration;
 
-    use chrono::TimeZone;
-
     use super::*;
 
     fn written(threshold: LogLevel, speak: impl FnOnce()) -> Vec<String> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
-        let log = Log::open(Destination::File(path.clone())).unwrap();
-        let lines = Lines { threshold: Threshold::new(threshold), log: log.clone() };
+        let log = Log::open(Destination::File(path.clone()), None).unwrap();
+        let (threshold, style) = (Threshold::new(threshold), Style::default());
+        let lines = Lines { threshold, style, log: log.clone() };
         tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), speak);
         assert!(log.flush(Duration::from_secs(10)));
         std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
@@ -210,19 +214,10 @@ mod tests {
     }
 
     #[test]
-    fn a_line_looks_like_stocks() {
-        let at = chrono::Local.with_ymd_and_hms(2026, 11, 2, 17, 4, 43).unwrap() + Duration::from_millis(46);
-        let line = format_line(&at, '#', Text { message: "+sdown master\nm".into(), fields: String::new() });
-        let pid = std::process::id();
-        assert_eq!(line, format!("{pid}:X 02 Nov 2026 17:04:43.046 # +sdown master m\n"));
-    }
-
-    #[test]
-    fn long_messages_are_cut_between_characters() {
-        let text = Text { message: "a".repeat(MAX_MESSAGE - 1) + "é!", fields: String::new() };
-        let line = format_line(&chrono::Local::now(), '*', text);
-        assert!(line.trim_end().ends_with("aaa"), "{line}");
-        assert!(tail(line.trim_end()).len() == "* ".len() + MAX_MESSAGE - 1);
+    fn a_message_is_one_line() {
+        let lines = written(LogLevel::Notice, || tracing::info!("{}", "a\nb".repeat(MAX_MESSAGE)));
+        let [line] = &lines[..] else { panic!("{lines:?}") };
+        assert_eq!(tail(line).len(), "* ".len() + MAX_MESSAGE);
     }
 
     #[test]

@@ -107,6 +107,7 @@ fn spawn(argv: &[Arc<str>]) -> io::Result<Child> {
     let program = if path.contains('/') { path.to_string() } else { format!("./{path}") };
     let mut command = Command::new(program);
     command.arg0(&**path).args(arguments.iter().map(|word| &**word));
+    command.env_remove(super::start::daemon::PARENT);
     command.spawn()
 }
 

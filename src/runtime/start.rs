@@ -6,6 +6,7 @@
 //!
 //! Source: spec 01, sections 2 to 4.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,17 +18,22 @@ use crate::product::{Product, VIGIA_VERSION};
 use crate::runtime::acl::Acl;
 use crate::runtime::files::{Disk, strerror};
 use crate::runtime::limits;
-use crate::runtime::log::{self, Destination, Log, Threshold};
+use crate::runtime::log::{self, Destination, Header, Log, Style, Threshold};
 use crate::runtime::save::{Render, Saver, save_and_log};
-use crate::runtime::server::MOST_HANDSHAKES;
+use crate::runtime::server::{MOST_HANDSHAKES, Supervisor};
 
+mod crash;
+pub(in crate::runtime) mod daemon;
 mod load;
+mod oom;
 mod outside;
+mod pid_file;
 mod serving;
 mod supervisor;
 
 use outside::Logging;
-use supervisor::{PidFile, is_supervised};
+use serving::Surroundings;
+use supervisor::Supervision;
 
 /// How long the end of the process waits for a log that is not read.
 const LOG_PATIENCE: Duration = Duration::from_secs(1);
@@ -43,6 +49,8 @@ pub struct Launch {
     pub options: Vec<String>,
     /// More configuration comes on standard input.
     pub stdin: bool,
+    /// The whole command line, the program's name first.
+    pub words: Vec<OsString>,
     /// The program as it was called, for `INFO`; empty: find out.
     pub program: PathBuf,
     /// As what the process presents itself.
@@ -76,10 +84,23 @@ pub fn run(launch: &Launch) -> ExitCode {
 }
 
 fn start(launch: &Launch, log: &mut Option<Log>) -> Result<u8, Fatal> {
-    let mut loaded = load::load(launch)?;
+    // A `dir` line moves the process.
+    let here = std::env::current_dir().ok();
+    let detached = daemon::is_child();
+    if detached {
+        daemon::begin(launch)?;
+    }
+    let (mut loaded, stdin) = load::load(launch)?;
     let threshold = open_log(&loaded.generic, log)?;
     let config = check_config_file(launch)?;
-    check_daemonize(&loaded.generic)?;
+    let supervision = Supervision::find(loaded.generic.supervised);
+    if loaded.generic.daemonize && supervision.who() == Supervisor::No && !detached {
+        return daemon::detach(launch, here, stdin.as_deref());
+    }
+    if detached && loaded.generic.pidfile.is_none() {
+        loaded.generic.pidfile = Some(pid_file::DEFAULT.into());
+    }
+    supervision.begin(launch.product.title());
     load::merge_sidecar(&config, &mut loaded);
     say_hello(launch, &loaded);
 
@@ -89,14 +110,14 @@ fn start(launch: &Launch, log: &mut Option<Log>) -> Result<u8, Fatal> {
     if maxclients == 0 {
         return Ok(1);
     }
-    let pid_file = PidFile::write(loaded.generic.pidfile.as_deref());
     let (port, tls_port) = (loaded.generic.port, loaded.generic.tls().port);
     tracing::info!("Running mode=sentinel, port={}.", if port == 0 { tls_port } else { port });
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Fatal::Log(format!("No threads: {}", strerror(&error))))?;
     let logging = Logging { threshold, log: log.clone() };
-    let code = runtime.block_on(serving::serve(launch, config, loaded, maxclients, logging, &pid_file));
+    let surroundings = Surroundings { logging, supervision, detached };
+    let code = runtime.block_on(serving::serve(launch, config, loaded, maxclients, surroundings));
     // A lookup of a name may hang in a thread; it must not keep the process alive.
     runtime.shutdown_background();
     code
@@ -107,17 +128,24 @@ fn open_log(generic: &Generic, log: &mut Option<Log>) -> Result<Threshold, Fatal
         "" => Destination::Stdout,
         path => Destination::File(path.into()),
     };
-    let opened = Log::open(to)
+    let syslog = generic.syslog_enabled.then(|| Header::new(&generic.syslog_ident, &generic.syslog_facility));
+    let opened = Log::open(to, syslog)
         .map_err(|error| Fatal::Banner(format!("Can't open the log file: {}", strerror(&error))))?;
     let threshold = Threshold::new(generic.loglevel);
-    install(threshold.clone(), &opened);
+    let word = |name: &str| {
+        let words = generic.raw.get(name).and_then(|lines| lines.last()?.first());
+        words.map_or("", String::as_str)
+    };
+    let style = Style::of(word("log-format"), word("log-timestamp-format"));
+    install(threshold.clone(), style, &opened);
+    crash::log_panics();
     *log = Some(opened);
     Ok(threshold)
 }
 
 /// Only the first log of a process can be installed; there is only one, except when tests start several.
-fn install(threshold: Threshold, log: &Log) {
-    if log::install(threshold, log.clone()).is_err() {
+fn install(threshold: Threshold, style: Style, log: &Log) {
+    if log::install(threshold, style, log.clone()).is_err() {
         tracing::trace!("a log is installed already");
     }
 }
@@ -134,19 +162,6 @@ fn check_config_file(launch: &Launch) -> Result<PathBuf, Fatal> {
     Ok(path.clone())
 }
 
-/// Differs: the process does not detach. Service managers and containers do that better, and a fork after
-/// threads were started is unsafe.
-fn check_daemonize(generic: &Generic) -> Result<(), Fatal> {
-    if generic.daemonize && !is_supervised(generic.supervised) {
-        return Err(Fatal::Log(
-            "'daemonize yes' is not supported: start vigia with '--daemonize no' under systemd, in a container, \
-             or with nohup. Exiting..."
-                .into(),
-        ));
-    }
-    Ok(())
-}
-
 fn say_hello(launch: &Launch, loaded: &Loaded) {
     let (product, pid) = (launch.product, std::process::id());
     let (title, version) = (product.title(), product.version());
@@ -158,9 +173,6 @@ fn say_hello(launch: &Launch, loaded: &Loaded) {
         tracing::info!(
             "This is Vigia {VIGIA_VERSION}, which answers as the program under whose name it was started"
         );
-    }
-    if launch.stdin {
-        tracing::info!("Reading config from stdin");
     }
     tracing::info!("Configuration loaded");
     for warning in &loaded.warnings {
@@ -246,13 +258,16 @@ fn report(fatal: &Fatal, product: Product, log: &mut Option<Log>) {
         }
         Fatal::Log(text) => {
             if log.is_none()
-                && let Ok(opened) = Log::open(Destination::Stdout)
+                && let Ok(opened) = Log::open(Destination::Stdout, None)
             {
-                install(Threshold::new(crate::conf::LogLevel::Notice), &opened);
+                install(Threshold::new(crate::conf::LogLevel::Notice), Style::default(), &opened);
                 *log = Some(opened);
             }
-            for line in text.lines() {
+            for line in text.lines().filter(|line| !line.is_empty()) {
                 tracing::warn!("{line}");
+                if daemon::is_child() {
+                    eprintln!("{line}");
+                }
             }
         }
     }

@@ -6,9 +6,10 @@
 use super::value::Value;
 use crate::product::Product;
 
-/// `SENTINEL HELP`.
+/// `SENTINEL HELP`: as stock's, then what Vigía adds.
 pub fn sentinel(product: Product) -> Value {
-    Value::Array(SENTINEL.iter().map(|line| Value::status(words_of(product, line))).collect())
+    let all = SENTINEL.iter().chain(OURS);
+    Value::Array(all.map(|line| Value::status(words_of(product, line))).collect())
 }
 
 /// Valkey says primary where Redis says master. Source: spec 08, section 4.
@@ -95,6 +96,14 @@ static SENTINEL: &[&str] = &[
     "    Simulate a Sentinel crash.",
     "HELP",
     "    Print this help.",
+];
+
+static OURS: &[&str] = &[
+    "FORGET <master-name> <sentinel-id>",
+    "    Forget a Sentinel that is gone for good: it no longer counts for the majority.",
+    "    To be given to every Sentinel. (Vigia)",
+    "RESET <pattern> FORCE",
+    "    As RESET, and the Sentinels forgotten no longer count for the majority. (Vigia)",
 ];
 
 static CLIENT: &[&str] = &[

@@ -111,16 +111,16 @@ pub fn info_text(data: &[u8]) {
 /// Configuration files: what is accepted is written so that it is accepted again and means the same.
 pub fn conf_file(data: &[u8]) {
     let input = LoadInput { text: data, stdin: None, options: &[] };
-    let Ok(loaded) = conf::load(&input, &mut NoFiles) else {
-        assert!(!conf::check(&input, &mut NoFiles).is_empty(), "refused, but nothing is wrong");
-        return;
+    let loaded = match conf::load(&input, &mut NoFiles) {
+        Ok(loaded) => loaded,
+        Err(errors) => return assert!(!errors.is_empty(), "refused, but nothing is wrong"),
     };
     let written = conf::rewrite(Some(data), &loaded.state, &loaded.generic);
     let again = LoadInput { text: &written, stdin: None, options: &[] };
     let shown = || String::from_utf8_lossy(&written);
     match conf::load(&again, &mut NoFiles) {
         Ok(again) => assert_eq!(again.state, loaded.state, "written as:\n{}", shown()),
-        Err(error) => panic!("{error}\nwritten as:\n{}", shown()),
+        Err(errors) => panic!("{}\nwritten as:\n{}", conf::report(&errors), shown()),
     }
 }
 
@@ -207,6 +207,6 @@ pub fn acl_file(data: &[u8]) {
             let again = acl::file::render(again.iter().map(|(name, user)| (&**name, user)));
             assert_eq!(again, text);
         }
-        Err(error) => panic!("{error}\nwritten as:\n{text}"),
+        Err(errors) => panic!("{errors:?}\nwritten as:\n{text}"),
     }
 }

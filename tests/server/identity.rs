@@ -116,6 +116,8 @@ fn as_valkey_sentinel_it_is_valkey() {
     assert!(linked.log().contains("oO0OoO0OoO0Oo Valkey is starting oO0OoO0OoO0Oo"), "{}", linked.log());
     assert_eq!(linked.ask(&["COMMAND", "LIST"]).items().len(), 77);
     assert!(linked.ask(&["SENTINEL", "HELP"]).items().contains(&Value::Simple("PRIMARIES".into())));
+    let error = linked.ask(&["ACL", "SAVE"]).text();
+    assert!(error.starts_with("ERR This instance is not configured to use an ACL file. "), "{error}");
     let config = linked.config();
     assert!(config.contains("\nsentinel primary-reboot-down-after-period m 5\n"), "{config}");
     assert!(!config.contains("master-reboot"), "{config}");

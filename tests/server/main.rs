@@ -28,13 +28,18 @@ macro_rules! for_each_program {
 
 mod acl;
 mod admin;
+mod control;
 mod durability;
 mod events;
+mod figures;
 mod identity;
+mod logs;
 mod protocol;
 mod pubsub;
 mod replies;
 mod scripts;
+mod sockets;
 mod startup;
+mod supervised;
 mod tilt;
 mod tls;

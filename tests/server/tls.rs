@@ -1,5 +1,6 @@
 //! TLS towards clients: who is let in, what costs whom a place, and certificates that change.
 
+use std::cell::Cell;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -7,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use openssl::ssl::SslContext;
+use openssl::ssl::{ShutdownState, SslContext};
 use openssl::x509::X509;
 use rustix::process::Signal;
 
@@ -16,7 +17,7 @@ use crate::support::ports::free_port;
 use crate::support::redis_server::{NodeOptions, RedisServer};
 use crate::support::resp::{Client, ask};
 use crate::support::sentinel::{Program, Sentinel};
-use crate::support::tls::Secrets;
+use crate::support::tls::{self, Secrets};
 use crate::support::wait::{PATIENCE, wait_until};
 
 for_each_program! {
@@ -42,10 +43,14 @@ impl Setup {
     }
 
     fn with(program: Program, secrets: Arc<Secrets>, lines: &str) -> Setup {
-        let port = free_port();
-        let config = format!("bind 127.0.0.1\ntls-port {port}\n{}{lines}", secrets.lines());
-        let sentinel = Sentinel::start(program, &config);
-        Setup { secrets, sentinel, address: format!("127.0.0.1:{port}") }
+        let tls_port = Cell::new(0);
+        let config = format!("bind 127.0.0.1\n{}{lines}", secrets.lines());
+        // New ports at each try.
+        let sentinel = Sentinel::start_with(program, &config, |port| {
+            tls_port.set(free_port());
+            format!("port {port}\ntls-port {}\n", tls_port.get())
+        });
+        Setup { secrets, sentinel, address: format!("127.0.0.1:{}", tls_port.get()) }
     }
 
     /// A connection that checks the sentinel's certificate and shows everybody's.
@@ -271,7 +276,8 @@ fn handshakes_that_hang_cost_nobody_a_place() {
     let mut clients = Vec::new();
     wait_until("both places are to be had", PATIENCE, || {
         clients = (0..2).filter_map(|_| setup.connect().ok()).collect();
-        clients.iter_mut().filter_map(|client| client.command(&["PING"]).ok()).count() == 2
+        let replies = clients.iter_mut().filter_map(|client| client.command(&["PING"]).ok());
+        replies.filter(|reply| reply.text() == "PONG").count() == 2
     });
     drop(hanging);
 }
@@ -320,34 +326,56 @@ fn links_trust_only_nodes_of_a_known_ca_and_the_log_says_what_to_do() {
 fn host_names_are_checked_on_links_when_that_is_asked_for() {
     let secrets = Secrets::new();
     let node = RedisServer::start(NodeOptions { tls: Some(Arc::clone(&secrets)), ..NodeOptions::default() });
-    let lines = format!(
-        "vigia.tls-check-hostnames yes\nsentinel monitor m 127.0.0.1 {} 1\nsentinel down-after-milliseconds m 1000\n",
-        node.port
-    );
-    let mut setup = Setup::with(Program::Vigia, Arc::clone(&secrets), &lines);
-    setup.wait_log("Its certificate does not name 127.0.0.1");
-
-    let named = secrets.ca.issue("named", Claims { hosts: &["127.0.0.1"], ..Claims::default() });
-    let words = |name: &'static str, path: &std::path::Path| {
-        ["CONFIG".to_owned(), "SET".to_owned(), name.to_owned(), path.display().to_string()]
+    let monitor = |name: &str, host: &str| {
+        format!(
+            "sentinel monitor {name} {host} {} 1\nsentinel down-after-milliseconds {name} 1000\n",
+            node.port
+        )
     };
-    let both: Vec<String> = words("tls-cert-file", &named.cert)
-        .into_iter()
-        .chain(words("tls-key-file", &named.key).into_iter().skip(2))
-        .collect();
-    let both: Vec<&str> = both.iter().map(String::as_str).collect();
-    assert_eq!(node.ask(&both).unwrap().text(), "OK");
-    wait_until("its new certificate is believed", PATIENCE, || {
-        let entry = setup.sentinel.ask(&["SENTINEL", "MASTER", "m"]);
-        entry.is_ok_and(|entry| entry.field("flags").as_deref() == Some("master"))
-    });
+    let lines = "vigia.tls-check-hostnames yes\nsentinel resolve-hostnames yes\n".to_owned()
+        + &monitor("ip", "127.0.0.1")
+        + &monitor("name", "localhost");
+    let mut setup = Setup::with(Program::Vigia, Arc::clone(&secrets), &lines);
+    let flags = |setup: &Setup, name| {
+        let entry = setup.sentinel.ask(&["SENTINEL", "MASTER", name]);
+        entry.ok().and_then(|entry| entry.field("flags")).unwrap_or_default()
+    };
+    setup.wait_log("Its certificate does not name 127.0.0.1");
+    setup.wait_log("Its certificate does not name localhost");
+
+    for (host, good, bad) in [("localhost", "name", "ip"), ("127.0.0.1", "ip", "name")] {
+        let named = secrets.ca.issue(&format!("for-{host}"), Claims { hosts: &[host], ..Claims::default() });
+        let (cert, key) = (named.cert.display().to_string(), named.key.display().to_string());
+        let renewed = node.ask(&["CONFIG", "SET", "tls-cert-file", &cert, "tls-key-file", &key]);
+        assert_eq!(renewed.unwrap().text(), "OK");
+        // Connections that exist are not looked at again.
+        let killed = node.ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        assert!(killed.is_ok(), "{killed:?}");
+        wait_until(&format!("only {good} is believed"), PATIENCE, || {
+            flags(&setup, good) == "master" && flags(&setup, bad).contains("s_down")
+        });
+    }
     // The directive stays in the file, and stock starts with it.
-    assert!(setup.sentinel.config().contains("vigia.tls-check-hostnames yes\n"));
     let config = setup.sentinel.config();
+    assert!(config.contains("vigia.tls-check-hostnames yes\n"), "{config}");
     let others = config.lines().filter(|line| !line.starts_with("port ") && !line.starts_with("tls-port "));
     let others: String = others.map(|line| format!("{line}\n")).collect();
     let back = Sentinel::start(Program::Stock, &others);
     assert_eq!(ask(&back.address(), &["PING"]).unwrap().text(), "PONG");
+}
+
+/// An end without a word looks like an attack to careful clients.
+#[test]
+fn a_connection_that_ends_says_so_in_tls() {
+    let setup = Setup::start(Program::Vigia, "");
+    let tcp = TcpStream::connect(&setup.address).unwrap();
+    tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = tls::connect(&setup.client(), tcp).unwrap();
+    stream.write_all(b"PING\r\nQUIT\r\n").unwrap();
+    let mut all = String::new();
+    stream.read_to_string(&mut all).unwrap();
+    assert_eq!(all, "+PONG\r\n+OK\r\n");
+    assert!(stream.get_shutdown().contains(ShutdownState::RECEIVED));
 }
 
 /// Messages come without a request, and a read that times out is not the end.

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use vigia::engine::{Addr, Answer, Command, Entry, MasterName, RunId, Span, Status, Time};
+use vigia::engine::{
+    Addr, Answer, Command, DownCause, Engine, Entry, Input, LinkId, MasterName, Millis, Output, RunId, Span,
+    Status, Time,
+};
 
 use crate::world::node::Role;
 use crate::world::{MASTER, Options, Pid, World, episode};
@@ -510,4 +513,97 @@ fn lookups_are_few_while_all_is_well() {
     let asked = world.dns.asked.values().sum::<usize>() - before;
     // Three sentinels, three names, every 10 s.
     assert!((60..=100).contains(&asked), "{asked}");
+}
+
+/// The engine alone: a name that stands for an address of each family, of which the second one answers.
+#[test]
+fn the_address_that_answers_is_the_one() {
+    let world = World::new(Options { resolve_hostnames: true, ..Options::seed(1) });
+    let mut state = world.fresh_state(RunId::from("me"), &[(MASTER, Addr::new("m.test", 6_379))]);
+    state.masters[0].settings.down_after = Millis(5_000);
+    let mut engine = Engine::new(state, 1, Time(0));
+    let connects = |outputs: &[Output]| -> Vec<(LinkId, String)> {
+        let of = |output: &Output| {
+            if let Output::Connect { link, ip, .. } = output { Some((*link, ip.to_string())) } else { None }
+        };
+        outputs.iter().filter_map(of).collect()
+    };
+    let shown = |outputs: &[Output]| -> Vec<String> {
+        let of = |output: &Output| {
+            if let Output::View(view) = output { Some(view.addr.host.to_string()) } else { None }
+        };
+        outputs.iter().filter_map(of).collect()
+    };
+    let first: Vec<Output> = engine.handle(Time(0), Input::Tick).collect();
+    assert!(first.contains(&Output::Resolve("m.test".into())) && connects(&first).is_empty(), "{first:?}");
+    assert_eq!(shown(&first), [""; 0], "not before it is known what to show");
+
+    let ips = ["fd00::1", "10.0.0.1", "10.0.0.2"].map(|ip| ip.parse().expect("an IP"));
+    let next: Vec<Output> =
+        engine.handle(Time(1_000), Input::Resolved { host: "m.test", ips: &ips }).collect();
+    let links = connects(&next);
+    assert!(links.len() == 2 && links.iter().all(|(_, to)| to == "fd00::1"), "{links:?}");
+    assert_eq!(shown(&next), ["fd00::1"]);
+
+    let down = Input::LinkDown { link: links[0].0, cause: DownCause::Refused };
+    let next: Vec<Output> = engine.handle(Time(2_000), down).collect();
+    let links = connects(&next);
+    assert_eq!(links.iter().map(|(_, to)| &**to).collect::<Vec<_>>(), ["10.0.0.1"], "at once");
+
+    let local = "10.0.0.9".parse().expect("an IP");
+    let next: Vec<Output> = engine.handle(Time(3_000), Input::LinkUp { link: links[0].0, local }).collect();
+    assert_eq!(shown(&next), ["10.0.0.1"]);
+    // The server shuffles its answers.
+    let ips = ["10.0.0.2", "10.0.0.1", "fd00::1"].map(|ip| ip.parse().expect("an IP"));
+    let next: Vec<Output> =
+        engine.handle(Time(4_000), Input::Resolved { host: "m.test", ips: &ips }).collect();
+    assert_eq!((shown(&next), connects(&next)), (Vec::new(), Vec::new()));
+}
+
+/// The name is given to another host while the one that it meant is well: that is where the master is until the
+/// connection to it breaks.
+#[test]
+fn a_name_that_moves_away_from_a_healthy_process_moves_nothing() {
+    let mut world = group(11, STYLES[0], 1_000);
+    let (m, from) = (world.pid("m"), world.now);
+    let other = world.add_node("x", "other", Role::Master);
+    world.name_host("m.test", other);
+    world.run_for(Span::secs(25));
+    expect_silence(&world, from, "a name moved away");
+    assert_eq!(world.count_events(from, "+sdown"), 0);
+    for pid in world.sentinels() {
+        assert_eq!(&*world.view(pid, MASTER).expect("a view").addr.host, "10.0.0.1");
+    }
+    // Its host is given up, and the resolver hangs: the newest good answer counts.
+    world.dns.hanging.insert("m.test".into());
+    world.host_down(m);
+    world.run_until("all look there", Span::secs(5), |world| {
+        world
+            .sentinels()
+            .iter()
+            .all(|pid| world.view(*pid, MASTER).is_some_and(|view| world.at(&view.addr) == Some(other)))
+    });
+}
+
+#[test]
+fn a_replica_known_by_its_ip_is_known_by_its_name_once_it_announces_one() {
+    let mut world = group(12, STYLES[1], 1_000);
+    let r1 = world.pid("r1");
+    // With `announce-hostnames no` the IPs are saved.
+    for pid in world.sentinels() {
+        world.kill(pid);
+        assert!(world.sentinel(pid).disk.durable.masters[0].replicas.contains(&Addr::new("10.0.0.2", 6_379)));
+        world.start(pid);
+    }
+    acquainted(&mut world);
+    world.run_for(Span::secs(22));
+    let from = world.now;
+    world.kill(r1);
+    world.run_for(Span::secs(1));
+    world.start_elsewhere(r1, "10.0.9.1");
+    world.run_for(Span::secs(25));
+    expect_silence(&world, from, "a replica moved");
+    expect_no_twins(&world, "a replica moved");
+    let s1 = world.pid("s1");
+    assert_eq!(replicas(&mut world, s1)[0], "10.0.0.2:6379 10.0.9.1", "the name of an entry stays");
 }

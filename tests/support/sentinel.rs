@@ -70,7 +70,7 @@ impl Sentinel {
     }
 
     /// `listen` gives the lines that make it listen on a port.
-    fn start_with(program: Program, config: &str, listen: impl Fn(u16) -> String) -> Sentinel {
+    pub fn start_with(program: Program, config: &str, listen: impl Fn(u16) -> String) -> Sentinel {
         for _ in 0..PORT_TRIES {
             let port = free_port();
             let folder =

@@ -34,7 +34,11 @@ pub fn options(seed: u64) -> Options {
 
 /// Runs the episode of a seed; the time that convergence took after the last repair.
 pub fn run(seed: u64) -> Span {
-    let mut world = World::settled(options(seed));
+    run_in(World::settled(options(seed)), bound())
+}
+
+/// The same in a settled world, which is to converge within `limit`.
+pub fn run_in(mut world: World, limit: Span) -> Span {
     let faults = world.rng.within((1, 5));
     for _ in 0..faults {
         random_fault(&mut world);
@@ -43,7 +47,6 @@ pub fn run(seed: u64) -> Span {
     }
     repair(&mut world);
     let healed = world.now;
-    let limit = bound();
     while let Err(why) = converged(&world) {
         // A connection that came out of TCP's own back-off only now counts as healed now.
         let since = healed.max(world.last_stall_end);

@@ -426,6 +426,10 @@ impl World {
         match &command {
             Command::Failover(master) => self.sight(&Sight::Ordered { sentinel: &sentinel, master }),
             Command::Reset(_) => self.sight(&Sight::Reset { sentinel: &sentinel }),
+            Command::ResetForce(_) => self.sight(&Sight::Forgotten { sentinel: &sentinel, master: None }),
+            Command::Forget { name, .. } => {
+                self.sight(&Sight::Forgotten { sentinel: &sentinel, master: Some(name) });
+            }
             Command::Remove(master) | Command::Monitor { name: master, .. } => {
                 self.sight(&Sight::Anew { sentinel: &sentinel, master });
             }

@@ -71,6 +71,8 @@ pub struct Node {
     pub password: Option<String>,
     /// Commands (lower case) that the ACL refuses.
     pub refused: BTreeMap<&'static str, &'static str>,
+    /// It says OK to SLAVEOF, and goes on following whom it follows.
+    pub stays: bool,
     /// CONFIG REWRITE fails.
     pub rewrite_fails: bool,
     /// How long CONFIG REWRITE keeps it from answering anything.
@@ -114,6 +116,7 @@ impl Node {
             loading: false,
             password: None,
             refused: BTreeMap::new(),
+            stays: false,
             rewrite_fails: false,
             rewrite_takes: Span::ZERO,
             busy_until: Time(0),
@@ -209,7 +212,9 @@ impl World {
                 Owned::ok()
             }
             Request::SlaveOf(addr) => {
-                self.follow(pid, addr);
+                if !self.node(pid).stays {
+                    self.follow(pid, addr);
+                }
                 Owned::ok()
             }
             Request::SlaveOfNoOne => {

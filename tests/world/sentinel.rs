@@ -37,6 +37,8 @@ pub struct Sentinel {
     pub script_end: Option<ScriptEnd>,
     /// Its system does not even try to connect.
     pub no_route: bool,
+    /// Which hints it gives and understands.
+    pub release: Release,
     links: BTreeMap<LinkId, ConnId>,
     names: BTreeMap<ConnId, LinkId>,
     asked: BTreeMap<Ticket, Asked>,
@@ -54,6 +56,25 @@ struct Asked {
     about: Option<Addr>,
 }
 
+/// A release of Vigía, as its peers know it by its hints (`SENTINEL VIGIA`).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Release {
+    /// The engine as it is: version 1.
+    #[default]
+    This,
+    /// One that knows no hints.
+    Older,
+    /// One that speaks versions 1 and 2.
+    Newer,
+    /// One that speaks version 2 only.
+    Foreign,
+}
+
+fn second_version(mut words: Vec<Arc<str>>) -> Vec<Arc<str>> {
+    words[0] = "2".into();
+    words
+}
+
 impl Sentinel {
     /// A process that starts with `state`.
     pub fn new(state: State, seed: u64, now: Time) -> Self {
@@ -67,6 +88,7 @@ impl Sentinel {
             scripts: Vec::new(),
             script_end: Some(ScriptEnd::Exited(0)),
             no_route: false,
+            release: Release::This,
             links: BTreeMap::new(),
             names: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -97,7 +119,7 @@ impl World {
         }
     }
 
-    pub(crate) fn sentinel_mut(&mut self, pid: Pid) -> &mut Sentinel {
+    pub fn sentinel_mut(&mut self, pid: Pid) -> &mut Sentinel {
         match &mut self.procs[pid.0].body {
             Body::Sentinel(sentinel) => sentinel,
             Body::Node(_) | Body::Stock(_) => panic!("not a sentinel"),
@@ -236,7 +258,10 @@ impl World {
             }
             Request::AskMaster(name) => (Command::Master(name), None),
             Request::Publish(payload) => (Command::Hello(payload), None),
-            Request::Vigia(words) => (Command::Vigia(words), None),
+            Request::Vigia(words) => match self.hint(pid, conn, words) {
+                Ok(words) => (Command::Vigia(words), None),
+                Err(reply) => return self.reply(conn, reply),
+            },
             Request::Ping => return self.reply(conn, Owned::Status("PONG".to_owned())),
             Request::SetName(_) => return self.reply(conn, Owned::ok()),
             Request::Auth { .. } => return self.reply(conn, Owned::Error(NO_PASSWORD.to_owned())),
@@ -250,9 +275,36 @@ impl World {
         self.feed(pid, Input::Command { ticket, command });
     }
 
+    /// What a hint of one release is to another: its words as they are sent, or the answer of a release that
+    /// this engine is not.
+    fn hint(&self, pid: Pid, conn: ConnId, words: Vec<Arc<str>>) -> Result<Vec<Arc<str>>, Owned> {
+        let release = |pid: Pid| match &self.procs[pid.0].body {
+            Body::Sentinel(sentinel) => sentinel.release,
+            Body::Node(_) | Body::Stock(_) => Release::This,
+        };
+        let asking = self.conn(conn).map_or(Release::This, |conn| release(conn.client));
+        let is_hello = words.get(1).is_some_and(|word| &**word == "HELLO");
+        match (asking, release(pid)) {
+            (Release::Older, _) | (_, Release::Older) => {
+                Err(Owned::Error("ERR unknown subcommand 'VIGIA'. Try SENTINEL HELP.".to_owned()))
+            }
+            (_, Release::Newer | Release::Foreign) if is_hello => {
+                let id = self.sentinel(pid).id.to_string();
+                Err(Owned::Array(vec![Owned::Bulk("2".to_owned()), Owned::Bulk(id)]))
+            }
+            (Release::This | Release::Newer, Release::Foreign) => {
+                Err(Owned::Error("ERR unknown VIGIA message".to_owned()))
+            }
+            (Release::Newer, _) if is_hello => Ok(second_version(words)),
+            (Release::Foreign, _) => Ok(second_version(words)),
+            (Release::This | Release::Newer, Release::This | Release::Newer) => Ok(words),
+        }
+    }
+
     fn perform(&mut self, pid: Pid, output: Output) {
         match output {
-            Output::Connect { link, addr } => {
+            Output::Connect { link, addr, ip } => {
+                let addr = Addr::new(&ip.to_string(), addr.port);
                 tell!(self, "{} connect {} to {addr}", self.name(pid), link.0);
                 if self.sentinel(pid).no_route {
                     self.feed(pid, Input::ConnectFailed { link, why: "Network is unreachable" });

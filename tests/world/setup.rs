@@ -277,7 +277,8 @@ impl World {
         Pid(self.procs.len() - 1)
     }
 
-    fn fresh_state(&self, my_id: RunId, masters: &[(&str, Addr)]) -> State {
+    /// The state of a sentinel that watches these masters and knows nothing more.
+    pub fn fresh_state(&self, my_id: RunId, masters: &[(&str, Addr)]) -> State {
         let settings = MasterSettings {
             down_after: Millis(self.options.down_after_ms),
             failover_timeout: Millis(self.options.failover_timeout_ms),

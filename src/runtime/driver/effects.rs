@@ -42,7 +42,7 @@ impl<L: Links, P: Process> Effects<L, P> {
     /// Performs one output at once. A number that is to be saved is the caller's business.
     pub(super) fn perform(&mut self, output: Output) -> Option<Seq> {
         match output {
-            Output::Connect { link, addr } => self.links.connect(link, &addr),
+            Output::Connect { link, addr, ip } => self.links.connect(link, &addr, ip),
             Output::Resolve(host) => self.process.look_up(host),
             Output::Close { link } => self.links.close(link),
             Output::Send { link, request, renames } => self.links.send(link, &request, renames.as_ref()),

@@ -63,7 +63,7 @@ impl Scribe {
 }
 
 impl Links for Scribe {
-    fn connect(&mut self, link: LinkId, addr: &Addr) {
+    fn connect(&mut self, link: LinkId, addr: &Addr, _: std::net::IpAddr) {
         self.note(format!("connect {} {addr}", link.0));
     }
     fn close(&mut self, link: LinkId) {
@@ -191,7 +191,11 @@ async fn the_engine_is_ticked_at_the_start_and_at_its_wakeups() {
 async fn outputs_are_performed_in_order_and_a_view_before_its_event() {
     let world = World::start(|_, _| Step {
         outputs: vec![
-            Output::Connect { link: LinkId(1), addr: Addr::new("10.0.0.1", 6379) },
+            Output::Connect {
+                link: LinkId(1),
+                addr: Addr::new("10.0.0.1", 6379),
+                ip: std::net::Ipv4Addr::new(10, 0, 0, 1).into(),
+            },
             Output::Send { link: LinkId(1), request: Request::Ping, renames: None },
             view("10.0.0.2"),
             event(Kind::SwitchMaster),

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::engine::{Addr, DownCause};
+use crate::engine::DownCause;
 use crate::runtime::tls::Tls;
 
 /// After this long without traffic the kernel asks whether the other side is still there. A backstop: the
@@ -54,16 +54,11 @@ pub(super) fn not_tried(error: &io::Error) -> bool {
     cause_of(error) == DownCause::Local || code.is_some_and(|code| AT_ONCE.contains(&code))
 }
 
-/// Connects to `addr`, whose host is an IP.
+/// Connects.
 ///
 /// # Errors
 /// Why that failed. There is no time limit: the engine restarts attempts that hang.
-pub(super) async fn open(addr: &Addr, options: &Options) -> io::Result<TcpStream> {
-    let ip: IpAddr = addr.host.parse().map_err(|_| io::ErrorKind::NotFound)?;
-    open_one(SocketAddr::new(ip, addr.port), options.source).await
-}
-
-async fn open_one(to: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+pub(super) async fn open(to: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
     let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     if let Some(source) = source {
         socket.bind(SocketAddr::new(source, 0))?;
@@ -114,7 +109,7 @@ mod tests {
     #[tokio::test]
     async fn a_source_address_of_another_machine_is_a_local_error() {
         let to = "127.0.0.1:1".parse().unwrap();
-        let error = open_one(to, Some("192.0.2.1".parse().unwrap())).await.unwrap_err();
+        let error = open(to, Some("192.0.2.1".parse().unwrap())).await.unwrap_err();
         assert_eq!(cause_of(&error), DownCause::Local);
         assert!(not_tried(&error) && not_tried(&Errno::NETUNREACH.into()));
         assert!(!not_tried(&Errno::CONNREFUSED.into()) && !not_tried(&Errno::HOSTUNREACH.into()));
@@ -124,7 +119,7 @@ mod tests {
     async fn the_source_address_is_used() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let source = "127.0.0.2".parse().unwrap();
-        let stream = open_one(listener.local_addr().unwrap(), Some(source)).await.unwrap();
+        let stream = open(listener.local_addr().unwrap(), Some(source)).await.unwrap();
         assert_eq!(stream.local_addr().unwrap().ip(), source);
         assert!(stream.nodelay().unwrap() && SockRef::from(&stream).keepalive().unwrap());
         assert_eq!(SockRef::from(&stream).linger().unwrap(), Some(Duration::ZERO));

@@ -1,17 +1,21 @@
 //! The stream of a link: plain or TLS.
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use openssl::ssl;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::SemaphorePermit;
 use tokio_openssl::SslStream;
 
 use crate::engine::Addr;
 use crate::runtime::tls::{Failure, Tls};
+
+/// A handshake that takes longer has not to do with this machine, and others have their turn.
+const SLOW: Duration = Duration::from_millis(250);
 
 /// An established connection.
 #[derive(Debug)]
@@ -27,11 +31,26 @@ impl Stream {
     /// # Errors
     /// The system's error, or a [`Failure`], which is logged. There is no time limit: the engine gives up
     /// attempts that hang.
-    pub(super) async fn shake_hands(stream: TcpStream, addr: &Addr, tls: &Tls) -> io::Result<Self> {
+    pub(super) async fn shake_hands(
+        stream: TcpStream,
+        addr: &Addr,
+        tls: &Tls,
+        turn: SemaphorePermit<'_>,
+    ) -> io::Result<Self> {
         let ssl = tls.client(&addr.host).map_err(io::Error::other)?;
         let mut stream = Box::new(SslStream::new(ssl, stream).map_err(io::Error::other)?);
         let waiting = Waiting { addr, tls, since: Some(Instant::now()) };
-        let shaken = Pin::new(&mut *stream).connect().await;
+        let shaken = {
+            let mut shaking = pin!(Pin::new(&mut *stream).connect());
+            tokio::select! {
+                shaken = &mut shaking => shaken,
+                // It is the other side that takes its time: somebody else's turn.
+                () = tokio::time::sleep(SLOW) => {
+                    drop(turn);
+                    shaking.await
+                }
+            }
+        };
         waiting.ends();
         shaken.map_err(|error| {
             let failure = Failure::of(&error, stream.ssl());

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -10,10 +11,10 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
 
-use super::LinkEvent;
 use super::connect::{Options, cause_of, not_tried, open};
 use super::outbox::{Batch, Outbox};
 use super::stream::Stream;
+use super::{LinkEvent, Target};
 use crate::engine::{Addr, DownCause, LinkId};
 use crate::runtime::files::strerror;
 use crate::wire::outgoing::HELLO_CHANNEL;
@@ -28,18 +29,18 @@ const MAX_UNSENT: usize = 256 * 1_024;
 /// Connects, works until the connection ends, and says so. The task is aborted when the engine closes the link.
 pub(super) async fn run(
     link: LinkId,
-    addr: Addr,
+    target: Target,
     options: Arc<Options>,
     outbox: Arc<Outbox>,
     events: mpsc::Sender<LinkEvent>,
 ) {
-    let cause = match connect(link, &addr, &options, &events).await {
+    let cause = match connect(link, &target, &options, &events).await {
         Ok(stream) => {
             let conversation = Conversation::new(link, stream, events.clone());
-            conversation.last(&addr, &options, &outbox).await
+            conversation.last(&target.addr, &options, &outbox).await
         }
         Err(error) => {
-            tracing::trace!(link = link.0, %addr, %error, "no connection");
+            tracing::trace!(link = link.0, addr = %target.addr, %error, "no connection");
             if not_tried(&error) {
                 let _ = events.send(LinkEvent::Failed { link, why: strerror(&error) }).await;
             }
@@ -52,17 +53,24 @@ pub(super) async fn run(
 
 async fn connect(
     link: LinkId,
-    addr: &Addr,
+    target: &Target,
     options: &Options,
     events: &mpsc::Sender<LinkEvent>,
 ) -> io::Result<Stream> {
-    let stream = open(addr, options).await?;
+    let stream = open(SocketAddr::new(target.ip, target.addr.port), options.source).await?;
     let local = stream.local_addr()?.ip().to_canonical();
     let stream = match &options.tls {
         None => Stream::Plain(stream),
         Some(tls) => {
-            let _ = events.send(LinkEvent::Reached { link }).await;
-            Stream::shake_hands(stream, addr, tls).await?
+            let turn = match tls.turns().try_acquire() {
+                Ok(turn) => turn,
+                Err(_) => {
+                    let _ = events.send(LinkEvent::Reached { link, begun: false }).await;
+                    tls.turns().acquire().await.map_err(io::Error::other)?
+                }
+            };
+            let _ = events.send(LinkEvent::Reached { link, begun: true }).await;
+            Stream::shake_hands(stream, &target.addr, tls, turn).await?
         }
     };
     let _ = events.send(LinkEvent::Up { link, local }).await;

@@ -11,6 +11,7 @@ use crate::engine::Reply;
 
 mod tls;
 
+const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 const LINK: LinkId = LinkId(1);
 /// Only to end a test that would hang.
 const LONG: Duration = Duration::from_secs(30);
@@ -35,7 +36,7 @@ impl World {
     /// A link that is up, and the other end of it.
     async fn connected() -> (Self, TcpStream) {
         let mut world = Self::new().await;
-        world.links.connect(LINK, &world.addr());
+        world.links.connect(LINK, &world.addr(), HERE);
         let (node, _) = world.listener.accept().await.unwrap();
         assert_eq!(world.next().await, "up 127.0.0.1");
         (world, node)
@@ -54,7 +55,7 @@ impl World {
         assert!(self.links.accepts(&event));
         match event {
             LinkEvent::Up { local, .. } => format!("up {local}"),
-            LinkEvent::Reached { .. } => "reached".to_owned(),
+            LinkEvent::Reached { begun, .. } => if begun { "reached" } else { "queued" }.to_owned(),
             LinkEvent::Failed { why, .. } => format!("failed {why}"),
             LinkEvent::Down { cause, .. } => format!("down {cause:?}"),
             LinkEvent::Reply { reply, .. } => {
@@ -100,7 +101,7 @@ async fn queued_requests_leave_in_one_write_and_replies_come_in_order() {
 #[tokio::test]
 async fn requests_queued_before_the_connection_is_up_are_sent() {
     let mut world = World::new().await;
-    world.links.connect(LINK, &world.addr());
+    world.links.connect(LINK, &world.addr(), HERE);
     world.send(&[Request::Ping]);
     let (mut node, _) = world.listener.accept().await.unwrap();
     read_requests(&mut node, 1).await;
@@ -164,7 +165,7 @@ async fn nobody_listening_is_a_refusal() {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let port = socket.local_addr().unwrap().port();
-    world.links.connect(LINK, &Addr { port, ..addr });
+    world.links.connect(LINK, &Addr { port, ..addr }, HERE);
     assert_eq!(world.next().await, "down Refused");
 }
 

@@ -8,6 +8,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Local};
+
+use super::Style;
+use super::syslog::{self, Header, Syslog};
+use crate::conf::LogLevel;
+
 /// Lines that wait to be written, at most 1 KiB each: enough for the mass failure of thousands of masters
 /// while a disk hesitates, small enough (8 MiB) to hold.
 const MAX_QUEUED: usize = 8_192;
@@ -42,15 +48,25 @@ impl Destination {
 #[derive(Clone, Debug)]
 pub struct Log(Arc<Shared>);
 
+/// What is to be written.
+#[derive(Debug)]
+struct Entry {
+    /// With its line feed.
+    line: String,
+    /// The same for the system's log, if it is wanted.
+    syslog: Option<String>,
+}
+
 #[derive(Debug)]
 struct Shared {
+    syslog: Option<Header>,
     queue: Mutex<Queue>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
-    lines: VecDeque<String>,
+    lines: VecDeque<Entry>,
     /// Lines dropped since the last one that was taken.
     dropped: u64,
     /// The thread is writing lines that are no longer in the queue.
@@ -62,18 +78,29 @@ impl Log {
     ///
     /// # Errors
     /// When the file cannot be opened for writing, or the system gives no thread.
-    pub fn open(to: Destination) -> io::Result<Self> {
+    pub fn open(to: Destination, syslog: Option<Header>) -> io::Result<Self> {
         if let Destination::File(path) = &to {
             Destination::append(path)?;
         }
-        let log = Self(Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() }));
+        let shared = Shared { syslog, queue: Mutex::default(), changed: Condvar::new() };
+        let log = Self(Arc::new(shared));
         let shared = Arc::clone(&log.0);
         thread::Builder::new().name("vigia-log".into()).spawn(move || shared.work(&to))?;
         Ok(log)
     }
 
+    /// Queues a message, for the system's log too if that is wanted.
+    pub fn push_message(&self, style: Style, now: &DateTime<Local>, level: LogLevel, message: &str) {
+        let syslog = self.0.syslog.as_ref().map(|header| header.message(now, level, message));
+        self.push_entry(Entry { line: style.line(now, level, message), syslog });
+    }
+
     /// Queues one line, its newline included. Never waits for the destination.
     pub fn push(&self, line: String) {
+        self.push_entry(Entry { line, syslog: None });
+    }
+
+    fn push_entry(&self, entry: Entry) {
         let mut queue = self.0.lock();
         if queue.lines.len() >= MAX_QUEUED {
             queue.dropped += 1;
@@ -82,11 +109,10 @@ impl Log {
         if queue.dropped > 0 {
             let pid = std::process::id();
             let lost = std::mem::take(&mut queue.dropped);
-            queue
-                .lines
-                .push_back(format!("{pid}:X ... {lost} log lines were lost: the log could not be written\n"));
+            let line = format!("{pid}:X ... {lost} log lines were lost: the log could not be written\n");
+            queue.lines.push_back(Entry { line, syslog: None });
         }
-        queue.lines.push_back(line);
+        queue.lines.push_back(entry);
         drop(queue);
         self.0.changed.notify_all();
     }
@@ -111,6 +137,7 @@ impl Shared {
 
     /// The thread: takes all that is queued, writes it at once. It lasts as long as the process.
     fn work(&self, to: &Destination) {
+        let mut syslog = Syslog::new(syslog::SOCKET);
         loop {
             let mut queue = self.lock();
             queue.writing = false;
@@ -121,9 +148,10 @@ impl Shared {
             queue.writing = true;
             let lines = std::mem::take(&mut queue.lines);
             drop(queue);
-            let bytes: String = lines.into_iter().collect();
+            let bytes: String = lines.iter().map(|entry| entry.line.as_str()).collect();
             // A log that cannot be written has nowhere to say so; stock drops the line too.
             let _ = to.write(bytes.as_bytes());
+            lines.iter().filter_map(|entry| entry.syslog.as_deref()).for_each(|message| syslog.send(message));
         }
     }
 }
@@ -136,7 +164,7 @@ mod tests {
     fn a_file_may_be_rotated_while_in_use() {
         let dir = tempfile::tempdir().unwrap();
         let (path, old) = (dir.path().join("log"), dir.path().join("log.1"));
-        let log = Log::open(Destination::File(path.clone())).unwrap();
+        let log = Log::open(Destination::File(path.clone()), None).unwrap();
         log.push("one\n".into());
         assert!(log.flush(Duration::from_secs(10)));
         std::fs::rename(&path, &old).unwrap();
@@ -150,7 +178,7 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_opened_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(Log::open(Destination::File(dir.path().to_path_buf())).is_err());
+        assert!(Log::open(Destination::File(dir.path().to_path_buf()), None).is_err());
     }
 
     /// A pipe that nobody reads: pushing never waits, the gap is told afterwards.
@@ -161,7 +189,7 @@ mod tests {
         rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
         // Opened for both, so that neither end waits for the other.
         let reader = OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
-        let log = Log::open(Destination::File(fifo)).unwrap();
+        let log = Log::open(Destination::File(fifo), None).unwrap();
 
         let line = "x".repeat(99) + "\n";
         for _ in 0..MAX_QUEUED * 2 {

@@ -24,12 +24,12 @@ use crate::runtime::tls::Tls;
 
 /// Pause after a failure to accept: without descriptors, trying again at once would only burn the
 /// processor that is needed to end other connections.
-const BACKOFF: Duration = Duration::from_millis(100);
+pub(super) const BACKOFF: Duration = Duration::from_millis(100);
 
 /// How long a client that is turned away may take to hear why.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
+pub(super) const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
 
 const DENIED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' option. 4) Setup a an authentication password for the default user. NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside.\r\n";
 
@@ -59,7 +59,7 @@ pub(super) async fn run(listener: Listener, shared: Arc<Shared>, alive: mpsc::Se
 }
 
 /// Whether the failure concerns only the connection that was to be accepted.
-fn is_the_clients(kind: ErrorKind) -> bool {
+pub(super) fn is_the_clients(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
 }
 
@@ -128,7 +128,7 @@ fn is_denied(shared: &Shared, ip: IpAddr) -> bool {
 }
 
 /// One place of `maxclients`.
-struct Place(Arc<Shared>);
+pub(super) struct Place(pub(super) Arc<Shared>);
 
 impl Place {
     /// Takes one, or says with which words the client is turned away.

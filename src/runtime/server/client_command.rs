@@ -115,8 +115,8 @@ impl Conn {
     fn track(&mut self, asked: Tracking) -> Value {
         let clients = &self.shared.clients;
         let value = self.tracking.set(asked, |id| clients.contains(id));
-        let redirect = self.tracking.redirect();
-        self.client.update(|texts| texts.tracking = redirect);
+        let (redirect, broadcast) = (self.tracking.redirect(), self.tracking.is_broadcast());
+        self.client.update(|texts| (texts.tracking, texts.broadcast) = (redirect, broadcast));
         value
     }
 }

@@ -3,7 +3,6 @@
 //! Source: spec 02, section 12 (`CLIENT`).
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -11,6 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use dashmap::DashMap;
 
+use super::address::Address;
 use super::output::{Killed, Outbox};
 use super::stats::Counter;
 use crate::product::Product;
@@ -28,12 +28,23 @@ pub(super) struct Clients {
     open: AtomicUsize,
 }
 
+/// Numbers of clients, for `INFO`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Special {
+    /// With a subscription.
+    pub(super) subscribers: usize,
+    /// With tracking on.
+    pub(super) tracking: usize,
+    /// With a command held by `CLIENT PAUSE`.
+    pub(super) blocked: usize,
+}
+
 /// What the others may see of one client.
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) id: u64,
-    pub(super) addr: SocketAddr,
-    pub(super) local: SocketAddr,
+    pub(super) addr: Address,
+    pub(super) local: Address,
     pub(super) fd: i32,
     pub(super) since: Instant,
     pub(super) outbox: Arc<Outbox>,
@@ -43,6 +54,8 @@ pub(super) struct Client {
     channels: AtomicUsize,
     patterns: AtomicUsize,
     no_evict: AtomicBool,
+    /// A command of it is held.
+    blocked: AtomicBool,
     /// Bytes read, bytes written, commands executed: what Valkey shows.
     pub(super) bytes_in: Counter,
     pub(super) bytes_out: Counter,
@@ -67,6 +80,8 @@ pub(super) struct Texts {
     pub(super) command: Option<&'static str>,
     /// `REDIRECT` of `CLIENT TRACKING`, 0 without one; `None` when tracking is off.
     pub(super) tracking: Option<i64>,
+    /// `BCAST` of `CLIENT TRACKING`.
+    pub(super) broadcast: bool,
 }
 
 impl Clients {
@@ -106,13 +121,12 @@ impl Clients {
         u64::try_from(id).is_ok_and(|id| self.by_id.contains_key(&id))
     }
 
-    /// Clients with a subscription; clients with tracking on.
-    pub(super) fn special(&self) -> (usize, usize) {
-        self.by_id.iter().fold((0, 0), |(subscribers, tracking), client| {
-            (
-                subscribers + usize::from(client.kind() == ClientKind::PubSub),
-                tracking + usize::from(client.texts().tracking.is_some()),
-            )
+    /// How many are special.
+    pub(super) fn special(&self) -> Special {
+        self.by_id.iter().fold(Special::default(), |sum, client| Special {
+            subscribers: sum.subscribers + usize::from(client.kind() == ClientKind::PubSub),
+            tracking: sum.tracking + usize::from(client.texts().tracking.is_some()),
+            blocked: sum.blocked + usize::from(client.blocked.load(Ordering::Relaxed)),
         })
     }
 
@@ -196,11 +210,17 @@ impl Clients {
 }
 
 impl Client {
-    pub(super) fn new(id: u64, addr: SocketAddr, local: SocketAddr, fd: i32, outbox: Arc<Outbox>) -> Self {
+    pub(super) fn new(
+        id: u64,
+        addr: impl Into<Address>,
+        local: impl Into<Address>,
+        fd: i32,
+        outbox: Arc<Outbox>,
+    ) -> Self {
         Self {
             id,
-            addr,
-            local,
+            addr: addr.into(),
+            local: local.into(),
             fd,
             since: Instant::now(),
             outbox,
@@ -209,6 +229,7 @@ impl Client {
             channels: AtomicUsize::new(0),
             patterns: AtomicUsize::new(0),
             no_evict: AtomicBool::new(false),
+            blocked: AtomicBool::new(false),
             bytes_in: Counter::default(),
             bytes_out: Counter::default(),
             commands: Counter::default(),
@@ -241,6 +262,7 @@ impl Client {
     pub(super) fn set_subscriptions(&self, (channels, patterns): (usize, usize)) {
         self.channels.store(channels, Ordering::Relaxed);
         self.patterns.store(patterns, Ordering::Relaxed);
+        self.outbox.set_subscriber(channels + patterns > 0);
     }
 
     pub(super) fn set_no_evict(&self, on: bool) {
@@ -254,6 +276,10 @@ impl Client {
 
     pub(super) fn is_condemned(&self) -> bool {
         self.condemned.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_blocked(&self, on: bool) {
+        self.blocked.store(on, Ordering::Relaxed);
     }
 
     pub(super) fn idle_ms(&self) -> u64 {
@@ -308,7 +334,10 @@ impl Client {
     fn flags(&self, texts: &Texts) -> String {
         let set = [
             (self.kind() == ClientKind::PubSub, 'P'),
+            (self.blocked.load(Ordering::Relaxed), 'b'),
             (texts.tracking.is_some(), 't'),
+            (texts.tracking.is_some() && texts.broadcast, 'B'),
+            (matches!(self.addr, Address::Unix(_)), 'U'),
             (self.no_evict.load(Ordering::Relaxed), 'e'),
         ];
         let flags: String = set.into_iter().filter_map(|(on, flag)| on.then_some(flag)).collect();
@@ -316,7 +345,7 @@ impl Client {
     }
 
     fn matches(&self, filter: &ClientFilter) -> bool {
-        let is = |addr: &SocketAddr, wanted: &Bytes| addr.to_string().as_bytes() == &wanted[..];
+        let is = |addr: &Address, wanted: &Bytes| addr.to_string().as_bytes() == &wanted[..];
         let age = i64::try_from(self.since.elapsed().as_secs()).unwrap_or(i64::MAX);
         let user = || self.texts().user.unwrap_or_else(|| Arc::from(DEFAULT_USER));
         filter.id.is_none_or(|id| u64::try_from(id) == Ok(self.id))
@@ -335,7 +364,8 @@ mod tests {
 
     fn client(clients: &Clients, port: u16) -> Arc<Client> {
         let outbox = Arc::new(Outbox::new(Limits::default()));
-        let (addr, local) = (([127, 0, 0, 1], port).into(), ([127, 0, 0, 1], 26_379).into());
+        let ip = |port| std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        let (addr, local) = (ip(port), ip(26_379));
         let client = Arc::new(Client::new(clients.next_id(), addr, local, 8, outbox));
         client.update(|texts| texts.user = Some(Arc::from("default")));
         clients.insert(Arc::clone(&client));

@@ -125,7 +125,8 @@ impl Conn {
         if why == Why::Killed(Killed::TooSlow) {
             self.shared.stats.too_slow.add(1);
             if self.shared.stats.log_closed.now() {
-                let (id, addr, closed) = (self.client.id, self.client.addr, self.shared.stats.too_slow.get());
+                let (id, addr) = (self.client.id, &self.client.addr);
+                let closed = self.shared.stats.too_slow.get();
                 tracing::warn!(id, %addr, closed, "closed: the client does not read its messages (output buffer limits)");
             }
         } else {
@@ -191,6 +192,7 @@ impl Conn {
     fn next_request(&mut self) -> Option<Vec<Bytes>> {
         self.who.refresh(&self.shared.settings.acl);
         if let Some(argv) = self.held.take() {
+            self.client.set_blocked(false);
             return Some(argv);
         }
         let parsed = self.parser.next(&mut self.input, self.who.is_logged_in());
@@ -201,6 +203,9 @@ impl Conn {
         self.client.set_input(self.input.len());
         match parsed {
             Ok(Some(argv)) if self.held_until(&argv).is_some() => {
+                let command = crate::wire::command::resolve(&argv).ok().map(|spec| spec.name);
+                self.client.update(|texts| texts.command = command);
+                self.client.set_blocked(true);
                 self.held = Some(argv);
                 None
             }
@@ -214,7 +219,7 @@ impl Conn {
 
     /// The last words to a client that does not speak the protocol.
     fn reject(&mut self, error: ProtocolError) {
-        let (id, addr) = (self.client.id, self.client.addr);
+        let (id, addr) = (self.client.id, &self.client.addr);
         self.shared.stats.too_much.add(u64::from(error == ProtocolError::QueryBufferLimit));
         // Without a reply, the log is the only place that tells why.
         if error.reply().is_none() && self.shared.stats.log_closed.now() {
@@ -337,7 +342,8 @@ impl Conn {
         let written = ready!(Pin::new(stream).poll_write_vectored(cx, &slices[..count]));
         let Ok(written @ 1..) = written else { return Poll::Ready(Step::End(Why::Client)) };
         let complete = advance(batch, written);
-        self.client.outbox.written(written, complete);
+        let pending = self.client.outbox.written(written, complete);
+        self.shared.stats.output.note(pending);
         self.shared.stats.writes.add(1);
         self.shared.stats.bytes_out.add(count_of(written));
         self.client.bytes_out.add(count_of(written));
@@ -356,6 +362,7 @@ impl Conn {
         }
         self.input.extend_from_slice(bytes);
         self.client.heard(self.input.len());
+        self.shared.stats.input.note(self.input.len());
         self.shared.stats.reads.add(1);
         self.shared.stats.bytes_in.add(count_of(bytes.len()));
         self.client.bytes_in.add(count_of(bytes.len()));

@@ -17,13 +17,14 @@ const HELLO_CHANNEL: &[u8] = b"__sentinel__:hello";
 
 impl Conn {
     /// Executes one request. Its reply is added now, or comes with the engine's answer.
-    pub(super) fn execute(&mut self, argv: Vec<Bytes>) {
+    pub(super) fn execute(&mut self, mut argv: Vec<Bytes>) {
         // Set by `CLIENT REPLY SKIP` for this command.
         self.silent = self.reply_mode == ReplyMode::Skip;
         if self.silent {
             self.reply_mode = ReplyMode::On;
         }
-        let parsed = command::parse(&argv);
+        let renamed = self.shared.settings.renames.apply(&mut argv);
+        let parsed = renamed.and_then(|()| command::parse(&argv));
         let (spec, named) = match &parsed {
             Ok(parsed) => (Some(parsed.spec), Some(parsed.spec)),
             Err(error) => (error.spec, error.named),

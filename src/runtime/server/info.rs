@@ -66,7 +66,7 @@ fn server(shared: &Shared, out: &mut String) {
         "monotonic_clock" = "POSIX clock_gettime";
         "multiplexing_api" = "epoll";
         "process_id" = std::process::id();
-        "process_supervised" = "no";
+        "process_supervised" = settings.supervisor.as_str();
         "run_id" = shared.run_id;
         "tcp_port" = settings.shown_port();
         "server_time_usec" = wall.as_micros();
@@ -87,10 +87,13 @@ fn server(shared: &Shared, out: &mut String) {
 
 /// One line each, numbered without gaps. Source: spec 08, section 1.
 fn listeners(settings: &Settings, out: &mut String) {
-    let all = [(Kind::Tcp, settings.port), (Kind::Tls, settings.tls_port)];
     let binds: String = settings.bind.iter().map(|host| format!(",bind={host}")).collect();
-    for (number, (kind, port)) in all.into_iter().filter(|(_, port)| *port != 0).enumerate() {
-        let _ = write!(out, "listener{number}:name={}{binds},port={port}\r\n", kind.as_str());
+    let network =
+        |kind: Kind, port: u16| (port != 0).then(|| format!("{}{binds},port={port}", kind.as_str()));
+    let unix = settings.unixsocket.as_ref().map(|path| format!("unix,bind={path}"));
+    let all = [network(Kind::Tcp, settings.port), unix, network(Kind::Tls, settings.tls_port)];
+    for (number, listener) in all.into_iter().flatten().enumerate() {
+        let _ = write!(out, "listener{number}:name={listener}\r\n");
     }
 }
 
@@ -102,17 +105,17 @@ fn os() -> String {
 }
 
 fn clients(shared: &Shared, out: &mut String) {
-    let (subscribers, tracking) = shared.clients.special();
+    let (stats, special) = (&shared.stats, shared.clients.special());
     out.push_str("# Clients\r\n");
     lines! { out,
         "connected_clients" = shared.clients.len();
         "cluster_connections" = 0;
         "maxclients" = shared.settings.maxclients;
-        "client_recent_max_input_buffer" = 0;
-        "client_recent_max_output_buffer" = 0;
-        "blocked_clients" = 0;
-        "tracking_clients" = tracking;
-        "pubsub_clients" = subscribers;
+        "client_recent_max_input_buffer" = stats.input.get();
+        "client_recent_max_output_buffer" = stats.output.get();
+        "blocked_clients" = special.blocked;
+        "tracking_clients" = special.tracking;
+        "pubsub_clients" = special.subscribers;
         "watching_clients" = 0;
         "clients_in_timeout_table" = 0;
         "total_watched_keys" = 0;
@@ -125,17 +128,16 @@ fn clients(shared: &Shared, out: &mut String) {
 /// left out.
 fn stats(shared: &Shared, out: &mut String) {
     let stats = &shared.stats;
-    let rates = stats.rates();
     let (channels, patterns) = shared.hub.counts();
     out.push_str("# Stats\r\n");
     lines! { out,
         "total_connections_received" = stats.connections.get();
         "total_commands_processed" = stats.commands.get();
-        "instantaneous_ops_per_sec" = format_args!("{:.0}", rates.commands);
+        "instantaneous_ops_per_sec" = format_args!("{:.0}", stats.commands.per_second());
         "total_net_input_bytes" = stats.bytes_in.get();
         "total_net_output_bytes" = stats.bytes_out.get();
-        "instantaneous_input_kbps" = format_args!("{:.2}", rates.bytes_in / 1_024.0);
-        "instantaneous_output_kbps" = format_args!("{:.2}", rates.bytes_out / 1_024.0);
+        "instantaneous_input_kbps" = format_args!("{:.2}", stats.bytes_in.per_second() / 1_024.0);
+        "instantaneous_output_kbps" = format_args!("{:.2}", stats.bytes_out.per_second() / 1_024.0);
         "rejected_connections" = stats.rejected.get();
         "pubsub_channels" = channels;
         "pubsub_patterns" = patterns;

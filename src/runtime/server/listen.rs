@@ -39,7 +39,7 @@ pub struct Listener {
 /// A listening socket that could not be made. `Display` is stock's two log lines.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "Warning: Could not create server TCP listening socket {host}:{port}: {step}: {}\n\
+    "Warning: Could not create server TCP listening socket {host}:{port}: {step}{}\n\
      Failed listening on port {port} ({}), aborting.",
     plain(.source),
     .kind.as_str()
@@ -61,12 +61,24 @@ pub struct BindError {
 /// [`BindError`] for the first address that is needed and can't be had.
 pub fn bind(settings: &Settings) -> Result<Vec<Listener>, BindError> {
     let mut listeners = Vec::new();
+    warn_of_short_backlog(settings.tcp_backlog);
     for (kind, port) in [(Kind::Tcp, settings.port), (Kind::Tls, settings.tls_port)] {
         if port != 0 {
             bind_port(settings, kind, port, &mut listeners)?;
         }
     }
     Ok(listeners)
+}
+
+/// Says when the kernel cuts `tcp-backlog` short.
+fn warn_of_short_backlog(asked: u32) {
+    const FILE: &str = "/proc/sys/net/core/somaxconn";
+    let most: Option<u32> = std::fs::read_to_string(FILE).ok().and_then(|text| text.trim().parse().ok());
+    if let Some(most) = most.filter(|most| *most < asked) {
+        tracing::warn!(
+            "WARNING: The TCP backlog setting of {asked} cannot be enforced because {FILE} is set to the lower value of {most}."
+        );
+    }
 }
 
 fn bind_port(
@@ -84,7 +96,8 @@ fn bind_port(
         match listen(host, port, settings.tcp_backlog).map_err(at) {
             Ok(socket) => listeners.push(Listener { socket, kind }),
             Err(error) if optional && error.is_absence() => {
-                tracing::debug!(%error, "optional address left out");
+                // Only this address is given up.
+                tracing::warn!("{}", error.to_string().lines().next().unwrap_or_default());
             }
             Err(error) => return Err(error),
         }
@@ -114,18 +127,18 @@ type Failed = (&'static str, io::Error);
 
 fn listen(host: &str, port: u16, backlog: u32) -> Result<TcpListener, Failed> {
     let at = |step| move |source| (step, source);
-    let addr = SocketAddr::new(resolve(host).map_err(at("resolve"))?, port);
+    let addr = SocketAddr::new(resolve(host).map_err(at(""))?, port);
     let socket =
-        Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP)).map_err(at("socket"))?;
+        Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP)).map_err(at("socket: "))?;
     if addr.is_ipv6() {
-        socket.set_only_v6(true).map_err(at("setsockopt"))?;
+        socket.set_only_v6(true).map_err(at("setsockopt: "))?;
     }
-    socket.set_reuse_address(true).map_err(at("setsockopt"))?;
-    socket.set_nonblocking(true).map_err(at("fcntl"))?;
-    socket.bind(&addr.into()).map_err(at("bind"))?;
+    socket.set_reuse_address(true).map_err(at("setsockopt: "))?;
+    socket.set_nonblocking(true).map_err(at("fcntl: "))?;
+    socket.bind(&addr.into()).map_err(at("bind: "))?;
     let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
-    socket.listen(backlog).map_err(at("listen"))?;
-    TcpListener::from_std(socket.into()).map_err(at("register"))
+    socket.listen(backlog).map_err(at("listen: "))?;
+    TcpListener::from_std(socket.into()).map_err(at("register: "))
 }
 
 /// `*` and `::*` are all addresses of a family; a name gives its first address.

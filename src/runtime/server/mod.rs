@@ -18,6 +18,7 @@
 
 mod accept;
 mod acl;
+mod address;
 mod auth;
 mod client_command;
 mod clients;
@@ -29,12 +30,15 @@ mod listen;
 mod output;
 mod pause;
 mod pubsub;
+mod recent;
+mod renames;
 mod sentinel;
 mod settings;
 mod stats;
 #[cfg(test)]
 mod tests;
 mod tracking;
+mod unix;
 mod usage;
 
 use std::fmt;
@@ -47,7 +51,9 @@ use tokio::task::JoinSet;
 pub use handshake::MOST as MOST_HANDSHAKES;
 pub use listen::{BindError, Kind, Listener, bind};
 pub use pubsub::Hub;
-pub use settings::{Figures, Limits, Settings};
+pub use renames::Renames;
+pub use settings::{Figures, Limits, Settings, Supervisor};
+pub use unix::{File as SocketFile, UnixSocket, bind_unix};
 
 use super::handle::EngineHandle;
 use clients::Clients;
@@ -77,13 +83,14 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// Serves clients on `listeners` until `shutdown` says `true` (or its sender is gone); then ends
+/// Serves clients on `listeners` and on the Unix socket until `shutdown` says `true` (or its sender is gone); then ends
 /// every connection and returns when all are gone.
 ///
 /// `on_shutdown_command` is called, on a connection's task, for each `SHUTDOWN` command; the client
 /// gets no reply.
 pub async fn serve(
     listeners: Vec<Listener>,
+    unix: Option<UnixSocket>,
     settings: Settings,
     handle: EngineHandle,
     hub: Hub,
@@ -96,6 +103,9 @@ pub async fn serve(
     let mut accepting = JoinSet::new();
     for listener in listeners {
         accepting.spawn(accept::run(listener, Arc::clone(&shared), alive.clone()));
+    }
+    if let Some(socket) = unix {
+        accepting.spawn(unix::run(socket, Arc::clone(&shared), alive.clone()));
     }
     drop(alive);
     // An error means that nobody can ask for the shutdown any more.

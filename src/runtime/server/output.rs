@@ -4,6 +4,7 @@
 //! from any thread without ever waiting. Bounds:
 //! - Replies: the connection stops executing requests while [`REPLY_BACKLOG`] is pending, so at
 //!   most that and one reply are held.
+//!   `client-output-buffer-limit normal` may be tighter.
 //! - Messages: `client-output-buffer-limit pubsub`. Each queued message counts in full, plus
 //!   [`CHUNK_COST`], although its bytes are shared by all subscribers: hence, per process, memory
 //!   is at most clients times the hard limit, and in practice one copy of each pending message
@@ -12,6 +13,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -41,9 +43,22 @@ struct State {
     pending: usize,
     chunks: usize,
     proto: Proto,
+    /// The client has subscriptions: other limits.
+    subscriber: bool,
     over_soft_since: Option<Instant>,
     killed: Option<Killed>,
     waker: Option<Waker>,
+}
+
+/// Bytes of replies that count towards no limit: stock has a fixed buffer of that size for each client.
+const FREE_REPLIES: usize = 16 << 10;
+
+/// One of the client's limits.
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    hard: usize,
+    soft: usize,
+    soft_for: Duration,
 }
 
 /// Why a connection must end at once.
@@ -85,8 +100,15 @@ impl Outbox {
     /// Appends replies; their bytes are bounded by the caller.
     pub(super) fn reply(&self, bytes: Bytes) {
         if !bytes.is_empty() {
-            self.lock().append(bytes);
+            let mut state = self.lock();
+            state.append(bytes);
+            state.check(&self.limits);
         }
+    }
+
+    /// Whether the client has subscriptions: which limits hold for it.
+    pub(super) fn set_subscriber(&self, subscriber: bool) {
+        self.lock().subscriber = subscriber;
     }
 
     /// Appends replies that were written in the protocol so far, and switches to `proto` for the
@@ -106,6 +128,7 @@ impl Outbox {
             return;
         }
         let frame = frames.get(state.proto);
+        state.subscriber = true;
         state.append(frame);
         state.check(&self.limits);
         let waker = state.waker.take();
@@ -164,19 +187,23 @@ impl Outbox {
         if batch.is_empty() { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
-    /// `bytes` of taken chunks, of which `chunks` are complete, have been written.
-    pub(super) fn written(&self, bytes: usize, chunks: usize) {
+    /// `bytes` of taken chunks, of which `chunks` are complete, have been written; gives what was pending
+    /// before, with the costs of chunks.
+    pub(super) fn written(&self, bytes: usize, chunks: usize) -> usize {
         let mut state = self.lock();
+        let before = state.pending;
         state.pending = state.pending.saturating_sub(bytes + chunks * CHUNK_COST);
         state.chunks = state.chunks.saturating_sub(chunks);
-        if state.pending <= self.limits.pubsub_soft {
+        if state.counted() <= state.limit(&self.limits).soft {
             state.over_soft_since = None;
         }
+        before
     }
 
     /// When the soft limit ends the connection, if it stays exceeded.
     pub(super) fn soft_deadline(&self) -> Option<Instant> {
-        self.lock().over_soft_since.map(|since| since + self.limits.pubsub_soft_for)
+        let state = self.lock();
+        state.over_soft_since.map(|since| since + state.limit(&self.limits).soft_for)
     }
 
     /// Whether requests must wait until the client has read.
@@ -213,15 +240,32 @@ impl State {
     }
 
     fn check(&mut self, limits: &Limits) {
-        if limits.pubsub_hard > 0 && self.pending > limits.pubsub_hard {
+        let limit = self.limit(limits);
+        let pending = self.counted();
+        if limit.hard > 0 && pending > limit.hard {
             self.kill(Killed::TooSlow);
-        } else if limits.pubsub_soft > 0 && self.pending > limits.pubsub_soft {
+        } else if limit.soft > 0 && pending > limit.soft {
             let now = Instant::now();
             let since = *self.over_soft_since.get_or_insert(now);
-            if now.duration_since(since) >= limits.pubsub_soft_for {
+            if now.duration_since(since) >= limit.soft_for {
                 self.kill(Killed::TooSlow);
             }
         }
+    }
+
+    /// What counts towards the limits.
+    fn counted(&self) -> usize {
+        if self.subscriber { self.pending } else { self.pending.saturating_sub(FREE_REPLIES) }
+    }
+
+    /// The limit of the client's class.
+    fn limit(&self, limits: &Limits) -> Limit {
+        let (hard, soft, soft_for) = if self.subscriber {
+            (limits.pubsub_hard, limits.pubsub_soft, limits.pubsub_soft_for)
+        } else {
+            (limits.normal_hard, limits.normal_soft, limits.normal_soft_for)
+        };
+        Limit { hard, soft, soft_for }
     }
 
     fn kill(&mut self, why: Killed) {
@@ -236,10 +280,30 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn frames(bytes: usize) -> Frames<impl Fn(Proto) -> Bytes> {
         Frames::new(move |_| Bytes::from(vec![b'x'; bytes]))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn replies_have_limits_of_their_own() {
+        let limits = Limits {
+            pubsub_hard: 10,
+            normal_hard: 1_000,
+            normal_soft: 500,
+            normal_soft_for: Duration::from_secs(2),
+            ..Limits::default()
+        };
+        let outbox = Outbox::new(limits);
+        outbox.reply(Bytes::from(vec![b'x'; FREE_REPLIES + 600]));
+        assert_eq!(outbox.killed(), None);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(outbox.soft_deadline().is_some_and(|at| at <= Instant::now()));
+        let outbox = Outbox::new(limits);
+        outbox.reply(Bytes::from(vec![b'x'; FREE_REPLIES]));
+        assert_eq!(outbox.killed(), None);
+        outbox.reply(Bytes::from(vec![b'x'; 1_000]));
+        assert_eq!(outbox.killed(), Some(Killed::TooSlow));
     }
 
     fn limits(hard: usize, soft: usize) -> Limits {

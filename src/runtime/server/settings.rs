@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::renames::Renames;
 use crate::engine::settings::defaults;
 use crate::engine::{self, RunId, Time};
 use crate::product::Product;
@@ -34,6 +35,14 @@ pub struct Settings {
     pub tcp_keepalive_secs: u64,
     /// `tcp-backlog`, default 511.
     pub tcp_backlog: u32,
+    /// `unixsocket`, if set.
+    pub unixsocket: Option<String>,
+    /// `unixsocketperm`: mode bits of its file; 0, the default, leaves them to the umask.
+    pub unixsocketperm: u32,
+    /// `unixsocketgroup`: group of its file, if set.
+    pub unixsocketgroup: Option<String>,
+    /// `rename-command` of our own commands.
+    pub renames: Renames,
     /// Bounds per client.
     pub limits: Limits,
     /// Who may log in and do what; default is stock's `default` user alone.
@@ -46,6 +55,8 @@ pub struct Settings {
     pub executable: PathBuf,
     /// As what the server introduces itself.
     pub product: Product,
+    /// Who supervises the process; only shown.
+    pub supervisor: Supervisor,
     /// `extended-redis-compatibility`, default no: as `valkey-sentinel`, `HELLO` says that it is Redis.
     pub extended_redis_compatibility: bool,
     /// `hz` as configured, default 10; only shown.
@@ -72,15 +83,42 @@ impl Settings {
             timeout_secs: 0,
             tcp_keepalive_secs: 300,
             tcp_backlog: 511,
+            unixsocket: None,
+            unixsocketperm: 0,
+            unixsocketgroup: None,
+            renames: Renames::default(),
             limits: Limits::default(),
             acl: Arc::default(),
             my_id,
             config_file: PathBuf::new(),
             executable: PathBuf::new(),
             product: Product::default(),
+            supervisor: Supervisor::No,
             extended_redis_compatibility: false,
             hz: 10,
             figures: Arc::default(),
+        }
+    }
+}
+
+/// Who supervises the process.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Supervisor {
+    /// Nobody.
+    No,
+    /// systemd.
+    Systemd,
+    /// upstart.
+    Upstart,
+}
+
+impl Supervisor {
+    /// The word in `INFO`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Systemd => "systemd",
+            Self::Upstart => "upstart",
         }
     }
 }
@@ -106,6 +144,13 @@ pub struct Limits {
     pub pubsub_soft: usize,
     /// How long the soft limit may be exceeded, default 60 s.
     pub pubsub_soft_for: Duration,
+    /// `client-output-buffer-limit normal`: the same for a client without subscriptions, default off. Such a
+    /// client is not read from while 1 MiB waits for it, so that only a larger reply can reach a larger limit.
+    pub normal_hard: usize,
+    /// The same, soft.
+    pub normal_soft: usize,
+    /// How long that one may be exceeded.
+    pub normal_soft_for: Duration,
     /// What one request may weigh.
     pub request: RequestLimits,
 }
@@ -116,6 +161,9 @@ impl Default for Limits {
             pubsub_hard: 32 << 20,
             pubsub_soft: 8 << 20,
             pubsub_soft_for: Duration::from_secs(60),
+            normal_hard: 0,
+            normal_soft: 0,
+            normal_soft_for: Duration::ZERO,
             request: RequestLimits::default(),
         }
     }

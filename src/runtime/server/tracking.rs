@@ -118,6 +118,10 @@ impl Mode {
         self.on.as_ref().map(|now| now.redirect.unwrap_or(0))
     }
 
+    pub(super) fn is_broadcast(&self) -> bool {
+        self.on.as_ref().is_some_and(|now| now.bcast)
+    }
+
     /// `CLIENT TRACKINGINFO`.
     pub(super) fn info(&self) -> Value {
         let flags: Vec<&'static str> = match &self.on {

@@ -8,6 +8,7 @@ use super::{Fatal, Launch};
 use crate::conf::{self, ConfigError, LoadInput, Loaded, Sources};
 use crate::runtime::acl::check_rules;
 use crate::runtime::files::{Disk, resolve, strerror, with_suffix};
+use crate::runtime::log;
 use crate::runtime::save::SIDECAR_SUFFIX;
 
 /// Most files that a pattern of an `include` may stand for.
@@ -15,25 +16,32 @@ const MAX_MATCHES: usize = 20_000;
 /// Most bytes read from standard input.
 const MAX_STDIN: u64 = 64 << 20;
 
-/// Reads and checks everything; the process' working directory follows each `dir` line.
+/// Reads and checks everything; the process' working directory follows each `dir` line. Also returns what came
+/// on standard input.
 ///
 /// # Errors
 /// The text to die with, and where it belongs. Source: spec 01, section 2, "Fatal start-up errors".
-pub(super) fn load(launch: &Launch) -> Result<Loaded, Fatal> {
+pub(super) fn load(launch: &Launch) -> Result<(Loaded, Option<Vec<u8>>), Fatal> {
     let text = match &launch.config {
         Some(path) => fs::read(path).map_err(|error| Fatal::Log(cannot_open(path, &error)))?,
         None => Vec::new(),
     };
-    let stdin = if launch.stdin { Some(read_stdin().map_err(Fatal::Log)?) } else { None };
+    let stdin = if launch.stdin {
+        // Said before anything can go wrong with what comes; there is no log yet.
+        log::before_the_log("Reading config from stdin");
+        Some(read_stdin().map_err(Fatal::Log)?)
+    } else {
+        None
+    };
     let input = LoadInput { text: &text, stdin: stdin.as_deref(), options: &launch.options };
-    let mut loaded = conf::load(&input, &mut Outside).map_err(|error| match error {
-        ConfigError::Line { .. } => Fatal::Banner(error.to_string()),
-        ConfigError::Other(text) => Fatal::Log(text),
+    let mut loaded = conf::load(&input, &mut Outside).map_err(|errors| match errors.first() {
+        Some(ConfigError::Line { .. }) => Fatal::Banner(conf::report(&errors)),
+        Some(ConfigError::Other(_)) | None => Fatal::Log(conf::report(&errors)),
     })?;
     let here = std::env::current_dir().map_err(|error| Fatal::Log(strerror(&error)))?;
     loaded.generic.product = launch.product;
     loaded.generic.dir = Some(here.to_string_lossy().into_owned());
-    Ok(loaded)
+    Ok((loaded, stdin))
 }
 
 /// Adds what the file beside the config holds. A broken one is no reason not to start: it is written as a
@@ -69,7 +77,11 @@ impl Sources for Outside {
             if pattern.contains(['*', '?', '[']) { matches(pattern) } else { vec![PathBuf::from(pattern)] };
         let mut found = Vec::with_capacity(names.len());
         for path in names {
-            let text = fs::read(&path).map_err(|error| cannot_open(&absolute(&path), &error))?;
+            let text = match fs::read(&path) {
+                // Stock opens a folder and finds no lines in it.
+                Err(error) if error.kind() == io::ErrorKind::IsADirectory => Vec::new(),
+                read => read.map_err(|error| cannot_open(&absolute(&path), &error))?,
+            };
             found.push((path.to_string_lossy().into_owned(), text));
         }
         Ok(found)

@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::outside::{Logging, Outside};
-use super::{Fatal, Formats, Launch, PidFile, executable, random, settle_identity, supervisor};
+use super::pid_file::PidFile;
+use super::supervisor::Supervision;
+use super::{Fatal, Formats, Launch, daemon, executable, oom, random, settle_identity};
 use crate::conf::{Generic, Loaded};
 use crate::engine::{Engine, RunId, Time};
 use crate::runtime::acl::{self, Acl};
@@ -21,14 +23,26 @@ use crate::runtime::log::Log;
 use crate::runtime::resolver::{Resolved, Resolver};
 use crate::runtime::save::{self, Saver, Writer};
 use crate::runtime::scripts::{ScriptEvent, Scripts};
-use crate::runtime::server::{self, Hub, Settings};
+use crate::runtime::server::{self, Hub, Renames, Settings, UnixSocket};
 use crate::runtime::signals::{Signals, Wish};
 use crate::runtime::tls::{self, Tls};
 
 /// How long the end waits for a save in flight, and for clients to go.
 const END_PATIENCE: Duration = Duration::from_secs(1);
+/// What `hz` may be in the end. Seen on redis-sentinel 7.0.15.
+const MIN_HZ: u32 = 1;
+const MAX_HZ: u32 = 500;
 /// Wishes to end that may wait; one is enough.
 const STOP_QUEUE: usize = 1;
+
+/// What was made ready before.
+#[derive(Debug)]
+pub(super) struct Surroundings {
+    pub(super) logging: Logging,
+    pub(super) supervision: Supervision,
+    /// A parent waits for this process to serve.
+    pub(super) detached: bool,
+}
 
 /// Serves until a signal, `SHUTDOWN`, or the end of the engine. Returns the exit code.
 pub(super) async fn serve(
@@ -36,9 +50,9 @@ pub(super) async fn serve(
     config: PathBuf,
     mut loaded: Loaded,
     maxclients: u64,
-    logging: Logging,
-    pid_file: &PidFile,
+    surroundings: Surroundings,
 ) -> Result<u8, Fatal> {
+    let Surroundings { logging, supervision, detached } = surroundings;
     let mut signals =
         Signals::take().map_err(|error| Fatal::Log(format!("No signals: {}", strerror(&error))))?;
     let acl = Arc::new(acl::from_config(&loaded.generic).map_err(Fatal::Log)?);
@@ -46,9 +60,18 @@ pub(super) async fn serve(
     let settings = server_settings(&loaded.generic, maxclients, Arc::clone(&acl));
     let mut settings = Settings { tls: tls.clone(), ..settings };
     let listeners = server::bind(&settings).map_err(|error| Fatal::Log(error.to_string()))?;
+    let unix = server::bind_unix(&settings)
+        .map_err(|reason| Fatal::Log(format!("Failed opening Unix socket: {reason}")))?;
+    if listeners.is_empty() && unix.is_none() {
+        return Err(Fatal::Log("Configured to not listen anywhere, exiting.".into()));
+    }
+    let socket_file = unix.as_ref().map(UnixSocket::file);
+    let pid_file = PidFile::write(loaded.generic.pidfile.as_deref());
     let mut saver = Saver::new(Disk, Formats { generic: loaded.generic.clone(), acl }, config.clone());
     let my_id = settle_identity(&mut loaded, &mut saver)?;
-    settings = Settings { my_id, config_file: config, executable: executable(&launch.program), ..settings };
+    let supervisor = supervision.who();
+    let executable = executable(&launch.program);
+    settings = Settings { my_id, config_file: config, executable, supervisor, ..settings };
 
     let hub = Hub::new();
     let log = logging.log.clone();
@@ -65,9 +88,13 @@ pub(super) async fn serve(
         let _ = asked_to_stop.try_send(());
     };
     let handle = engine.handle.clone();
-    let serving = server::serve(listeners, settings, handle, hub, server_stopped, on_shutdown);
+    let serving = server::serve(listeners, unix, settings, handle, hub, server_stopped, on_shutdown);
     let serving = tokio::spawn(serving);
-    supervisor::notify_ready(loaded.generic.supervised);
+    oom::adjust(&loaded.generic);
+    supervision.ready();
+    if detached {
+        daemon::let_go().map_err(|error| Fatal::Log(format!("No /dev/null: {}", strerror(&error))))?;
+    }
 
     tokio::select! {
         wish = signals.next() => {
@@ -80,8 +107,9 @@ pub(super) async fn serve(
             return Err(Fatal::Log(format!("Internal error: the engine has ended ({ended:?}). Exiting...")));
         }
     }
+    supervision.stopping();
     tokio::select! {
-        code = end(engine, stop_server, serving, pid_file) => Ok(code),
+        code = end(engine, stop_server, serving, &pid_file, socket_file.as_ref()) => Ok(code),
         code = insist(&mut signals, log.as_ref()) => Ok(code),
     }
 }
@@ -128,6 +156,7 @@ async fn end(
     stop_server: watch::Sender<bool>,
     serving: tokio::task::JoinHandle<()>,
     pid_file: &PidFile,
+    socket_file: Option<&server::SocketFile>,
 ) -> u8 {
     tracing::info!("User requested shutdown...");
     // The order of the end matters to nobody outside: what was promised is on disk already.
@@ -138,6 +167,9 @@ async fn end(
     let _ = stop_server.send(true);
     let _ = tokio::time::timeout(END_PATIENCE, serving).await;
     pid_file.remove();
+    if let Some(file) = socket_file {
+        file.remove();
+    }
     tracing::warn!("Sentinel is now ready to exit, bye bye...");
     0
 }
@@ -161,15 +193,15 @@ fn load_tls(generic: &Generic) -> Result<Option<Arc<Tls>>, Fatal> {
     if !config.is_on() {
         return Ok(None);
     }
-    if config.replication && !config.check_hostnames {
+    let tls = Tls::new(config).map_err(|error| {
+        Fatal::Log(format!("{error}\nFailed to configure TLS. Check logs for more info."))
+    })?;
+    if tls.config().replication && !tls.config().check_hostnames {
         tracing::info!(
             "TLS: nodes and sentinels must show certificates of a CA that is configured here, for whatever host (as \
              in redis-sentinel). With 'vigia.tls-check-hostnames yes' they must name the host as well."
         );
     }
-    let tls = Tls::new(config).map_err(|error| {
-        Fatal::Log(format!("{error}\nFailed to configure TLS. Check logs for more info."))
-    })?;
     let tls = Arc::new(tls);
     tokio::spawn(tls::watch(Arc::clone(&tls)));
     Ok(Some(tls))
@@ -201,7 +233,14 @@ fn server_settings(generic: &Generic, maxclients: u64, acl: Arc<Acl>) -> Setting
     settings.extended_redis_compatibility =
         raw("extended-redis-compatibility").is_some_and(|word| word.eq_ignore_ascii_case("yes"));
     let hz = raw("hz").and_then(|word| word.parse().ok());
-    settings.hz = hz.unwrap_or(settings.hz);
+    settings.hz = hz.unwrap_or(settings.hz).clamp(MIN_HZ, MAX_HZ);
+    settings.unixsocket.clone_from(&generic.unixsocket);
+    settings.unixsocketperm = generic.unixsocketperm;
+    settings.unixsocketgroup = raw("unixsocketgroup").cloned();
+    settings.renames = Renames::new(&generic.renamed_commands);
+    settings.limits.normal_hard = size(generic.normal_limit.hard);
+    settings.limits.normal_soft = size(generic.normal_limit.soft);
+    settings.limits.normal_soft_for = Duration::from_secs(generic.normal_limit.soft_seconds);
     settings.limits.pubsub_hard = size(generic.pubsub_limit.hard);
     settings.limits.pubsub_soft = size(generic.pubsub_limit.soft);
     settings.limits.pubsub_soft_for = Duration::from_secs(generic.pubsub_limit.soft_seconds);

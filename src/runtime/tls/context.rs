@@ -158,8 +158,7 @@ fn protocols_off(words: &str) -> Result<SslOptions, TlsError> {
         let Some((_, option)) = PROTOCOLS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)) else {
             return Err(TlsError::new(
                 "Invalid tls-protocols specified. Use a combination of 'TLSv1', 'TLSv1.1', 'TLSv1.2' and 'TLSv1.3'.",
-            )
-            .hint(format!("tls-protocols is '{words}'")));
+            ));
         };
         off.remove(*option);
     }

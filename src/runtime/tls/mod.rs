@@ -17,6 +17,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use openssl::error::ErrorStack;
 use openssl::ssl::Ssl;
 use openssl::x509::verify::X509CheckFlags;
+use tokio::sync::Semaphore;
 
 use crate::conf;
 use crate::engine::Addr;
@@ -35,6 +36,10 @@ use advice::Complaints;
 use context::Contexts;
 use watch::Fingerprint;
 
+/// Handshakes on outgoing connections at a time: enough to keep the processors busy over a wide network. With
+/// thousands at once, as after a start, each would take until the last one is done, and be given up before.
+const TURNS: usize = 64;
+
 /// The contexts in force. Shared by listeners and links.
 pub struct Tls {
     config: conf::Tls,
@@ -42,6 +47,7 @@ pub struct Tls {
     seen: Fingerprint,
     current: RwLock<Arc<Contexts>>,
     complaints: Complaints,
+    turns: Semaphore,
 }
 
 impl fmt::Debug for Tls {
@@ -58,7 +64,7 @@ impl Tls {
     pub fn new(config: conf::Tls) -> Result<Self, TlsError> {
         let seen = Fingerprint::of(&config);
         let current = RwLock::new(Arc::new(Contexts::build(&config)?));
-        Ok(Self { config, seen, current, complaints: Complaints::default() })
+        Ok(Self { config, seen, current, complaints: Complaints::default(), turns: Semaphore::new(TURNS) })
     }
 
     /// What the configuration says.
@@ -101,6 +107,11 @@ impl Tls {
             }
         }
         Ok(ssl)
+    }
+
+    /// Who may shake hands on an outgoing connection now.
+    pub fn turns(&self) -> &Semaphore {
+        &self.turns
     }
 
     /// Logs why a connection to `addr` failed and what to do, once in a while.

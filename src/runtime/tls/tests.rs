@@ -257,6 +257,23 @@ async fn host_names_are_checked_when_that_is_asked_for() {
 }
 
 #[tokio::test]
+async fn a_folder_of_cas_works_as_openssl_has_it() {
+    let files = Files::new();
+    let pem = std::fs::read(files.path("ca.crt")).unwrap();
+    let hash = X509::from_pem(&pem).unwrap().subject_name_hash();
+    std::fs::create_dir(files.path("cas")).unwrap();
+    std::fs::write(files.path(&format!("cas/{hash:08x}.0")), pem).unwrap();
+    let config = |dir: &str| conf::Tls {
+        ca_file: None,
+        ca_dir: Some(files.path(dir)),
+        ..files.config("tls-replication yes")
+    };
+    let (known, empty) = (Tls::new(config("cas")).unwrap(), Tls::new(config("nosuch")).unwrap());
+    assert_eq!(meet(&known, &known, "h").await, (Ok(()), Ok(())));
+    assert!(meet(&known, &empty, "h").await.1.is_err());
+}
+
+#[tokio::test]
 async fn an_expired_certificate_is_named_as_such() {
     let files = Files::new();
     let good = files.tls("tls-replication yes");

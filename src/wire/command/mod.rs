@@ -205,7 +205,8 @@ fn typed(spec: &'static Spec, argv: &[Bytes]) -> Result<ClientCommand> {
 /// Most bytes of a name, and of all arguments together, that an error repeats.
 const ECHO_LIMIT: usize = 128;
 
-fn unknown_command(argv: &[Bytes]) -> CommandError {
+/// The reply to a name that nobody knows.
+pub fn unknown_command(argv: &[Bytes]) -> CommandError {
     let (name, args) = argv.split_first().map_or((&b""[..], &[][..]), |(name, args)| (&name[..], args));
     let mut echo: Vec<u8> = Vec::new();
     for arg in args {

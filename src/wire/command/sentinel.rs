@@ -33,6 +33,9 @@ pub(super) fn parse(sub: Option<&str>, args: &[Bytes]) -> Result<SentinelCommand
         "failover" => SentinelCommand::Engine(Command::Failover(name()?)),
         "flushconfig" => SentinelCommand::Engine(Command::FlushConfig),
         "get-master-addr-by-name" | "get-primary-addr-by-name" => SentinelCommand::GetMasterAddr(name()?),
+        "forget" => {
+            SentinelCommand::Engine(Command::Forget { name: name()?, run_id: RunId(words::text(args, 1)?) })
+        }
         "help" => SentinelCommand::Help,
         "info-cache" => SentinelCommand::Engine(Command::InfoCache(
             args.iter().map(|word| MasterName(words::shared(word))).collect(),
@@ -45,7 +48,7 @@ pub(super) fn parse(sub: Option<&str>, args: &[Bytes]) -> Result<SentinelCommand
         "pending-scripts" => SentinelCommand::Engine(Command::PendingScripts),
         "remove" => SentinelCommand::Engine(Command::Remove(name()?)),
         "replicas" | "slaves" => SentinelCommand::Engine(Command::Replicas(name()?)),
-        "reset" => SentinelCommand::Engine(Command::Reset(words::text(args, 0)?)),
+        "reset" => SentinelCommand::Engine(reset(args)?),
         "sentinels" => SentinelCommand::Engine(Command::Sentinels(name()?)),
         "set" => SentinelCommand::Engine(Command::Set {
             name: name()?,
@@ -60,6 +63,16 @@ pub(super) fn parse(sub: Option<&str>, args: &[Bytes]) -> Result<SentinelCommand
 
 fn texts(args: &[Bytes]) -> Vec<Arc<str>> {
     args.iter().map(|word| words::shared(word)).collect()
+}
+
+/// `RESET pattern` and, Vigía's, `RESET pattern FORCE`; any other word is one too many.
+fn reset(args: &[Bytes]) -> Result<engine::Command> {
+    let pattern = words::text(args, 0)?;
+    match args.get(1) {
+        None => Ok(engine::Command::Reset(pattern)),
+        Some(word) if word.eq_ignore_ascii_case(b"force") => Ok(engine::Command::ResetForce(pattern)),
+        Some(_) => Err(CommandError::new("ERR wrong number of arguments for 'sentinel|reset' command")),
+    }
 }
 
 /// The port is read before the epoch; both must be integers. Source: spec 02, section 5.

@@ -83,6 +83,8 @@ pub struct Spec {
     pub args: &'static [Arg],
     /// Whether lists leave it out: Vigía's own additions.
     pub hidden: bool,
+    /// A number of words that Vigía accepts as well; lists do not show it.
+    pub also: Option<u8>,
     /// Whether Redis does not have it.
     pub valkey: bool,
     /// What it is called in Valkey, where this name is deprecated since [`VALKEY_SINCE`].
@@ -155,7 +157,8 @@ impl Spec {
     /// Whether it takes so many words, the command included.
     pub fn takes(&self, words: usize) -> bool {
         let wanted = usize::from(self.arity.unsigned_abs());
-        if self.arity < 0 { words >= wanted } else { words == wanted }
+        let as_listed = if self.arity < 0 { words >= wanted } else { words == wanted };
+        as_listed || self.also.is_some_and(|also| words == usize::from(also))
     }
 
     /// Command and sub-command.
@@ -209,6 +212,7 @@ pub(super) const fn row(
         deprecated: None,
         args: &[],
         hidden: false,
+        also: None,
         valkey: false,
         valkey_name: None,
         subs: &[],
@@ -238,6 +242,10 @@ impl Spec {
 
     pub(super) const fn hidden(self) -> Self {
         Self { hidden: true, ..self }
+    }
+
+    pub(super) const fn also(self, words: u8) -> Self {
+        Self { also: Some(words), ..self }
     }
 
     pub(super) const fn valkey(self) -> Self {

@@ -162,6 +162,13 @@ pub enum Sight<'a> {
         /// Of which master.
         master: &'a MasterName,
     },
+    /// `SENTINEL FORGET` of one other sentinel of a master, or `RESET … FORCE`, which forgets all of all.
+    Forgotten {
+        /// At which sentinel.
+        sentinel: &'a str,
+        /// Of which master; `None` after `RESET … FORCE`.
+        master: Option<&'a MasterName>,
+    },
     /// A stimulus was handled.
     Handled {
         /// By whom.
@@ -261,6 +268,7 @@ impl Sight<'_> {
             | Self::Elected { master, .. }
             | Self::Ordered { master, .. }
             | Self::Anew { master, .. } => Some(master),
+            Self::Forgotten { master, .. } => *master,
             Self::Promoted { group, .. } | Self::Demoted { group, .. } => Some(group),
             Self::Hello { hello, .. } => Some(&hello.master),
             Self::View { view, .. } => Some(&view.name),

@@ -21,6 +21,8 @@ pub struct VoterSet {
     /// Entries that an operator removed or made: their set begins anew, once. A save from before may land
     /// in between.
     anew: BTreeSet<(String, MasterName)>,
+    /// How many voters an operator allowed to be forgotten.
+    forgotten: BTreeMap<(String, MasterName), usize>,
     started: BTreeMap<String, Time>,
     /// Elections that an operator asked for are not judged.
     ordered: BTreeSet<(String, MasterName)>,
@@ -45,7 +47,12 @@ impl VoterSet {
         let everybody = held.len() + 1;
         let majority = everybody / 2 + 1;
         let by_reset = self.reset.contains(&key) && heard_again >= majority;
-        if missing > 0 && !by_reset && !self.anew.remove(&key) {
+        let allowed = self.forgotten.get(&key).copied().unwrap_or_default();
+        let by_order = missing > 0 && missing <= allowed;
+        if by_order {
+            self.forgotten.insert(key.clone(), allowed - missing);
+        }
+        if missing > 0 && !by_reset && !by_order && !self.anew.remove(&key) {
             return Err(format!(
                 "S10: the voter set of {} at {sentinel} lost {missing} of {} others without reason",
                 master.name,
@@ -98,6 +105,13 @@ impl Oracle for VoterSet {
             Sight::Anew { sentinel, master } => {
                 self.anew.insert((sentinel.to_owned(), master.clone()));
             }
+            Sight::Forgotten { sentinel, master: Some(master) } => {
+                *self.forgotten.entry((sentinel.to_owned(), master.clone())).or_default() += 1;
+            }
+            Sight::Forgotten { sentinel, master: None } => {
+                let mine = self.held.keys().filter(|(who, _)| who == sentinel).cloned();
+                self.anew.extend(mine.collect::<Vec<_>>());
+            }
             Sight::Ordered { sentinel, master } => {
                 self.ordered.insert((sentinel.to_owned(), master.clone()));
             }
@@ -137,6 +151,9 @@ mod tests {
         assert!(saved(&mut oracle, &["a", "b"]).is_ok(), "three of five");
         assert!(saved(&mut oracle, &["a", "c"]).is_ok(), "one took the place of another");
         assert!(saved(&mut oracle, &["a"]).is_err(), "once only");
+        let forget = Sight::Forgotten { sentinel: "s1", master: Some(&MasterName::from("m")) };
+        assert!(oracle.see(&forget).is_ok() && saved(&mut oracle, &["a"]).is_ok(), "one was forgotten");
+        assert!(saved(&mut oracle, &["a", "c"]).is_ok() && saved(&mut oracle, &["a"]).is_err(), "once only");
         let anew = Sight::Anew { sentinel: "s1", master: &MasterName::from("m") };
         assert!(oracle.see(&anew).is_ok() && saved(&mut oracle, &[]).is_ok());
         assert!(saved(&mut oracle, &["a"]).is_ok() && saved(&mut oracle, &[]).is_err(), "once only");

@@ -18,15 +18,15 @@ async fn world(files: &Files) -> (World, Tls) {
 }
 
 async fn accept(world: &World, tls: &Tls) -> SslStream<TcpStream> {
-    let (stream, _) = world.listener.accept().await.unwrap();
+    let (stream, _) = timeout(LONG, world.listener.accept()).await.unwrap().unwrap();
     let mut stream = SslStream::new(tls.server().unwrap(), stream).unwrap();
-    Pin::new(&mut stream).accept().await.unwrap();
+    timeout(LONG, Pin::new(&mut stream).accept()).await.expect("no handshake").unwrap();
     stream
 }
 
 async fn connected(files: &Files) -> (World, SslStream<TcpStream>) {
     let (mut world, tls) = world(files).await;
-    world.links.connect(LINK, &world.addr());
+    world.links.connect(LINK, &world.addr(), HERE);
     let node = accept(&world, &tls).await;
     assert_eq!(world.next().await, "reached");
     assert_eq!(world.next().await, "up 127.0.0.1");
@@ -95,14 +95,14 @@ async fn a_node_that_takes_nothing_is_given_up_with_a_bounded_buffer() {
 async fn what_is_no_tls_or_not_trusted_is_the_other_sides_doing() {
     let files = Files::new();
     let (mut world, _tls) = world(&files).await;
-    world.links.connect(LINK, &world.addr());
+    world.links.connect(LINK, &world.addr(), HERE);
     let (mut node, _) = world.listener.accept().await.unwrap();
     node.write_all(b"-ERR unknown command\r\n").await.unwrap();
     assert_eq!(world.next().await, "reached");
     assert_eq!(world.next().await, "down Remote");
 
     let stranger = Files::new().tls("");
-    world.links.connect(LINK, &world.addr());
+    world.links.connect(LINK, &world.addr(), HERE);
     let (stream, _) = world.listener.accept().await.unwrap();
     let mut stream = SslStream::new(stranger.server().unwrap(), stream).unwrap();
     assert!(Pin::new(&mut stream).accept().await.is_err());
@@ -121,7 +121,7 @@ async fn a_node_that_refuses_our_certificate_ends_the_link() {
         files.path("node.crt"),
         files.path("node.key")
     ));
-    world.links.connect(LINK, &world.addr());
+    world.links.connect(LINK, &world.addr(), HERE);
     let (stream, _) = world.listener.accept().await.unwrap();
     let mut stream = SslStream::new(node.server().unwrap(), stream).unwrap();
     assert!(Pin::new(&mut stream).accept().await.is_err());
@@ -129,4 +129,67 @@ async fn a_node_that_refuses_our_certificate_ends_the_link() {
     assert_eq!(world.next().await, "reached");
     assert_eq!(world.next().await, "up 127.0.0.1");
     assert_eq!(world.next().await, "down Remote");
+}
+
+#[tokio::test]
+async fn a_certificate_must_name_the_host_as_it_is_known_here() {
+    let files = Files::new();
+    let tls = Arc::new(files.tls("tls-replication yes\nvigia.tls-check-hostnames yes"));
+    let node = files.tls("");
+    let (sender, events) = mpsc::channel(16);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = Options { tls: Some(tls), ..Options::default() };
+    let mut world = World { links: TcpLinks::new(options, sender), events, listener };
+    // The certificate is for the name `node`, without addresses.
+    for (host, expected) in [("node", "up 127.0.0.1"), ("127.0.0.1", "down Remote")] {
+        let named = Addr { host: host.into(), ..world.addr() };
+        world.links.connect(LINK, &named, HERE);
+        let (stream, _) = world.listener.accept().await.unwrap();
+        let mut stream = SslStream::new(node.server().unwrap(), stream).unwrap();
+        let _ = Pin::new(&mut stream).accept().await;
+        assert_eq!(world.next().await, "reached");
+        assert_eq!(world.next().await, expected, "{host}");
+        world.links.close(LINK);
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_waits_for_its_turn_and_slow_ones_give_theirs_away() {
+    let files = Files::new();
+    let tls = Arc::new(files.tls("tls-replication yes"));
+    let node = files.tls("");
+    let (sender, events) = mpsc::channel(16);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = Options { tls: Some(Arc::clone(&tls)), ..Options::default() };
+    let mut world = World { links: TcpLinks::new(options, sender), events, listener };
+    let others = tls.turns().available_permits() - 1;
+    let mut others = tls.turns().acquire_many(others.try_into().unwrap()).await.unwrap();
+    // The only turn that is left goes to a node that says nothing.
+    world.links.connect(LinkId(2), &world.addr(), HERE);
+    let _silent = world.listener.accept().await.unwrap();
+    let begun = timeout(LONG, world.events.recv()).await.unwrap();
+    assert!(matches!(begun, Some(LinkEvent::Reached { link: LinkId(2), begun: true })), "{begun:?}");
+
+    world.links.connect(LINK, &world.addr(), HERE);
+    let _node = accept(&world, &node).await;
+    assert_eq!(world.next().await, "queued");
+    assert_eq!(world.next().await, "reached");
+    assert_eq!(world.next().await, "up 127.0.0.1");
+    drop(others.split(1));
+}
+
+/// A certificate is for the name that a node is known by, not for the IP that the name has now.
+#[tokio::test]
+async fn a_certificate_is_compared_with_the_name_that_a_node_is_known_by() {
+    let files = Files::new();
+    let (mut world, tls) = world(&files).await;
+    let checks = Arc::new(files.tls("tls-replication yes\nvigia.tls-check-hostnames yes"));
+    let (sender, events) = mpsc::channel(16);
+    world.links = TcpLinks::new(Options { tls: Some(checks), ..Options::default() }, sender);
+    world.events = events;
+    let named = Addr { host: "node".into(), ..world.addr() };
+    world.links.connect(LINK, &named, HERE);
+    let _node = accept(&world, &tls).await;
+    assert_eq!(world.next().await, "reached");
+    assert_eq!(world.next().await, "up 127.0.0.1");
 }

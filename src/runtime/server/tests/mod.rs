@@ -59,6 +59,7 @@ impl Server {
         let handle = EngineHandle::new(ask, views);
         let serving = tokio::spawn(serve(
             vec![Listener { socket: listener, kind }],
+            None,
             settings,
             handle,
             hub.clone(),
@@ -184,6 +185,8 @@ async fn fake_engine(mut questions: mpsc::Receiver<Asked>, tell: mpsc::Unbounded
             | Command::InfoCache(_)
             | Command::PendingScripts
             | Command::SimulateFailure(_)
+            | Command::ResetForce(_)
+            | Command::Forget { .. }
             | Command::Vigia(_) => Answer::Error("ERR No such master with that name".to_owned()),
         };
         let _ = tell.send(command);

@@ -20,18 +20,6 @@ async fn connect(server: &Server, files: &Files) -> SslStream<TcpStream> {
     stream
 }
 
-#[tokio::test]
-async fn a_connection_that_ends_says_so_in_tls() {
-    let files = Files::new();
-    let server = server(&files).await;
-    let mut client = connect(&server, &files).await;
-    client.write_all(b"PING\r\nQUIT\r\n").await.unwrap();
-    let mut all = String::new();
-    // Without a close_notify this is an error.
-    client.read_to_string(&mut all).await.unwrap();
-    assert_eq!(all, "+PONG\r\n+OK\r\n");
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_handshake_that_hangs_ends_after_ten_seconds() {
     let files = Files::new();

@@ -27,6 +27,9 @@ pub(super) static SUBS: &[Spec] = &[
         .doc("Force a failover", "")
         .args(&[string("master-name")]),
     row("sentinel|flushconfig", 2, &SENTINEL, "2.8.4", GROUP).doc("Rewrite configuration file", "O(1)"),
+    row("sentinel|forget", 4, &SENTINEL, "8.0.0", GROUP)
+        .doc("Forget a Sentinel that is gone for good", "O(1)")
+        .hidden(),
     row("sentinel|get-master-addr-by-name", 3, &SENTINEL, "2.8.4", GROUP)
         .valkey_name("`SENTINEL GET-PRIMARY-ADDR-BY-NAME`")
         .doc("Get port and address of a master", "O(1)")
@@ -81,6 +84,7 @@ pub(super) static SUBS: &[Spec] = &[
         .doc("List the monitored replicas", "O(N) where N is the number of replicas")
         .args(&[string("master-name")]),
     row("sentinel|reset", 3, &SENTINEL, "2.8.4", GROUP)
+        .also(4)
         .doc("Reset masters by name pattern", "O(N) where N is the number of monitored masters")
         .args(&[pattern("pattern")]),
     row("sentinel|sentinels", 3, &SENTINEL, "2.8.4", GROUP)
