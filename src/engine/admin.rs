@@ -332,9 +332,6 @@ impl Engine {
         if self.globals.deny_scripts_reconfig && is_script(&lower) {
             return Err(SCRIPTS_DENIED.to_owned());
         }
-        if option.chars().any(char::is_control) {
-            return Err(unknown());
-        }
         let values = if lower == "rename-command" { 2 } else { 1 };
         let values = words.get(1..=values).filter(|_| is_option(&lower)).ok_or_else(unknown)?;
         if let Some(bad) = values.iter().find(|word| word.chars().any(char::is_control)) {

@@ -165,9 +165,9 @@ impl Engine {
         at = at.max(self.looks_until(master.down_after()));
         if master.sentinels.is_empty() {
             // Nobody is known: the process is new, or the entry is, by MONITOR or RESET.
-            let since = self.started.max(master.reset_at);
-            let stalled = self.stalls.within(since, Span::ZERO);
-            at = at.max(since + Span(2 * self.tuning.publish_period.0) + stalled).max(master.alone_until);
+            let from = self.started.max(master.alone_since).max(master.reset_at);
+            let stalled = self.stalls.within(from, Span::ZERO);
+            at = at.max(from + Span(2 * self.tuning.publish_period.0) + stalled);
         }
         let in_vain = || {
             self.connected_sentinels(id).len() + 1 < self.needed(id)

@@ -10,7 +10,7 @@ use super::event::Kind;
 use super::ids::{MasterName, RunId, Seq, Ticket};
 use super::instance::MasterId;
 use super::output::Answer;
-use super::time::{Span, Time};
+use super::time::Time;
 
 const NO_SUCH_SENTINEL: &str = "ERR No such Sentinel with that id";
 
@@ -55,12 +55,11 @@ impl Engine {
 
     /// Whoever knows nobody waits for two publish periods before it stands: the others are to be heard first.
     fn shrink_voters(&mut self, now: Time, id: MasterId) -> Seq {
-        let wait = Span(2 * self.tuning.publish_period.0);
         if let Some(master) = self.masters.get_mut(&id) {
             master.voters.clear();
             master.voter_hint = 0;
             master.heard_since_reset = None;
-            master.alone_until = now + wait;
+            master.alone_since = now;
         }
         self.changed(Some(id))
     }

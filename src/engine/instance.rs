@@ -380,8 +380,8 @@ pub(super) struct Master {
     pub(super) reset_at: Time,
     /// The largest voter set that a Vigía peer told of in the present election, this sentinel included.
     pub(super) voter_hint: usize,
-    /// Until when it does not stand for election while it knows no other sentinel, after RESET … FORCE.
-    pub(super) alone_until: Time,
+    /// When RESET … FORCE made it know no other sentinel, if it did: it listens first.
+    pub(super) alone_since: Time,
     pub(super) odown: Option<Time>,
     /// When the present SDOWN's next round of asking is due, and how many there were.
     pub(super) ask_round: u32,

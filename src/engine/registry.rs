@@ -45,7 +45,7 @@ impl Engine {
             heard_since_reset,
             reset_at: now,
             voter_hint: 0,
-            alone_until: Time::default(),
+            alone_since: Time::default(),
             odown: None,
             ask_round: 0,
             failover: Failover::None,

@@ -17,6 +17,7 @@ for_each_program! {
     users_are_in_the_file_after_the_next_flush,
     an_acl_file_is_loaded_as_a_whole_or_not_at_all,
     an_acl_file_is_saved_and_read_again,
+    generated_passwords_have_the_length_asked_for_and_never_repeat,
 }
 
 /// Nobody listens there: port 1 of the loopback.
@@ -308,6 +309,18 @@ fn an_acl_file_is_saved_and_read_again(program: Program) {
     assert_eq!(fs::read_dir(folder.path()).expect("folder").count(), 1);
     let log = "Renaming ACL file for ACL SAVE: Is a directory";
     wait_until("the log tells why", PATIENCE, || sentinel.process().log_text().contains(log));
+}
+
+fn generated_passwords_have_the_length_asked_for_and_never_repeat(program: Program) {
+    let sentinel = Sentinel::start(program, CONFIG);
+    let mut admin = Session::open(&sentinel);
+    for (bits, digits) in [("1", 1), ("4", 1), ("5", 2), ("256", 64), ("4096", 1024)] {
+        let password = admin.ask(&["ACL", "GENPASS", bits]);
+        assert!(password.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')), "{password}");
+        assert_eq!(password.len(), digits, "{bits} bits");
+    }
+    let (one, two) = (admin.ask(&["ACL", "GENPASS"]), admin.ask(&["ACL", "GENPASS"]));
+    assert!(one.len() == 64 && two.len() == 64 && one != two, "{one} {two}");
 }
 
 /// Users that redis-sentinel itself could not read again, or not as they were.

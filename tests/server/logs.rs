@@ -89,6 +89,7 @@ fn logfmt_lines_have_their_fields() {
     let config = "log-format logfmt\nlog-timestamp-format milliseconds\nsentinel monitor m 127.0.0.1 1 1\n";
     let mut sentinel = Sentinel::start(Program::Vigia, config);
     let pid = sentinel.pid();
+    wait_until("the master is monitored", PATIENCE, || sentinel.process().log_text().contains("+monitor"));
     let log = sentinel.process().log_text();
     for line in log.lines() {
         assert!(line.starts_with(&format!("pid={pid} role=sentinel timestamp=\"1")), "{line}");
