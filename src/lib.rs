@@ -124,7 +124,7 @@
 //! | `Candidacy`: after a loss | 100–300 ms, doubling, at most 2 × failover-timeout; 11 s after three losses beside stock peers | a lost election is tried again, but not against somebody who is winning |
 //! | `Candidacy`: nothing to win | 1 s | no epoch is minted without links to a majority or without an eligible replica |
 //! | `Candidacy`: another's term | min(10 s, failover-timeout) after our vote for it | one failure, one promotion |
-//! | `Candidacy`: alone | 4 s after the start | who knows nobody yet must hear hellos first (S10) |
+//! | `Candidacy`: alone | 4 s after the start, MONITOR or RESET | who knows nobody yet must hear hellos first (S10) |
 //! | `Failover`: election | min(10 s, failover-timeout) | stock's election time-out |
 //! | `Failover`: forced, no majority | 1 s | S8 |
 //! | `Failover`: choice | 20 ms, three round trips to stock peers, at most 500 ms | fresh INFO and the entries of stock peers, where they come |

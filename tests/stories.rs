@@ -29,6 +29,8 @@ mod forget;
 mod names;
 #[path = "stories/operators.rs"]
 mod operators;
+#[path = "stories/refusals.rs"]
+mod refusals;
 #[path = "stories/releases.rs"]
 mod releases;
 #[path = "stories/scripts.rs"]

@@ -164,7 +164,8 @@ impl Engine {
         let mut at = candidacy.not_before.max(candidacy.anchor + rank_delay).max(term_of_other);
         at = at.max(self.looks_until(master.down_after()));
         if master.sentinels.is_empty() {
-            let from = self.started.max(master.alone_since);
+            // Nobody is known: the process is new, or the entry is, by MONITOR or RESET.
+            let from = self.started.max(master.alone_since).max(master.reset_at);
             let stalled = self.stalls.within(from, Span::ZERO);
             at = at.max(from + Span(2 * self.tuning.publish_period.0) + stalled);
         }

@@ -219,7 +219,9 @@ impl Engine {
         let may_be_stock = |peer: &PeerId| self.peers.get(peer).is_some_and(|p| p.kin != Kin::Vigia);
         let awaited: BTreeSet<PeerId> = peers.filter(may_be_stock).collect();
         let trip = |peer: &PeerId| self.peers.get(peer).map(|peer| peer.vitals.round_trip);
-        let farthest = awaited.iter().filter_map(trip).max().unwrap_or(Span::ZERO);
+        let replicas = self.masters.get(&id).map(|m| m.replicas.values()).into_iter().flatten();
+        let trips = replicas.filter_map(|node| self.nodes.get(node)).map(|node| node.vitals.round_trip);
+        let farthest = awaited.iter().filter_map(trip).chain(trips).max().unwrap_or(Span::ZERO);
         let look_until = now + LOOK.max(Span(3 * farthest.0)).min(LONGEST_LOOK);
         let Some(master) = self.masters.get_mut(&id) else { return };
         let name = master.name.clone();
@@ -314,11 +316,14 @@ impl Engine {
     }
 
     /// Whether a replica that could be read was not read since the election.
+    /// One whose connection was lost a moment ago counts: it may be that another leader has promoted it, which
+    /// cuts every connection, and there must be no second one (S9).
     fn replicas_unread(&self, id: MasterId, elected: Time) -> bool {
         let replicas = self.masters.get(&id).map(|m| m.replicas.values()).into_iter().flatten();
         let nodes = replicas.filter_map(|node| self.nodes.get(node));
-        let mut unread = nodes.filter(|node| node.cmd.up().is_some() && node.sdown.is_none());
-        unread.any(|node| node.info_at.is_none_or(|at| at < elected) && node.replica.priority != 0)
+        let mut alive =
+            nodes.filter(|node| node.sdown.is_none() && (node.cmd.up().is_some() || node.info_at.is_some()));
+        alive.any(|node| node.info_at.is_none_or(|at| at < elected) && node.replica.priority != 0)
     }
 
     /// The best replica; says why the others are passed over.
@@ -637,6 +642,8 @@ impl Engine {
         let Some(master) = self.masters.get(&id) else { return };
         if master.failover.promoted() == Some(node) {
             self.step_failover(now, id);
+        } else if matches!(master.failover, Failover::Select(_)) {
+            self.info_now(now, node);
         }
         self.reconf_changed(now, id);
     }

@@ -91,9 +91,6 @@ impl Engine {
         if let Some(node) = self.nodes.get_mut(&id) {
             node.told_again_at = now + REFUSED_PAUSE;
             node.corrected = None;
-            if matches!(node.reconf, Reconf::Sent(_)) {
-                node.reconf = Reconf::None;
-            }
         }
     }
 
@@ -174,8 +171,7 @@ impl Engine {
         };
         for replica in replicas {
             let Some(node) = self.nodes.get(replica) else { continue };
-            let refused = now < node.told_again_at;
-            if node.reconf != Reconf::None || refused || node.cmd.up().is_none() || node.sdown.is_some() {
+            if node.reconf != Reconf::None || node.cmd.up().is_none() || node.sdown.is_some() {
                 continue;
             }
             if node.retired.is_some() || running(self) < parallel {

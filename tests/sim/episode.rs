@@ -117,6 +117,9 @@ fn bound(world: &World) -> Span {
     let mixed = world.options.stock > 0;
     let usual = if mixed { BOUND_MIXED } else { BOUND };
     let tied = world.count_events(Time(0), "-failover-forced-without-majority") > 0;
+    // A job waits for a replica that refused as for one that does not react: for slave-reconf-timeout.
+    let refused = world.count_events(Time(0), "-reconf-command-failed") > 0;
+    let usual = if refused { usual.max(Span::secs(10) + BOUND) } else { usual };
     let usual = if tied || has_orphan(world) { usual.max(CLAIM + BOUND) } else { usual };
     let patient = CLAIM.max(Span::ms(world.options.failover_timeout_ms)) + BOUND;
     if forgot { usual.max(patient) } else { usual }

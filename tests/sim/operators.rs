@@ -22,9 +22,14 @@ fn some(world: &mut World) -> Vec<Pid> {
 
 /// SENTINEL FAILOVER.
 pub(crate) fn failover(world: &mut World, group: usize) {
+    let name = world.masters[group].clone();
+    let all = world.options.sentinels;
     for pid in some(world) {
-        let name = world.masters[group].clone();
-        world.command(pid, Command::Failover(name));
+        // One that was told of the master a moment ago knows nobody yet: it would take itself for the whole.
+        let lonely = world.view_of(pid, &name).is_some_and(|view| view.sentinels == 1 && all > 1);
+        if !lonely {
+            world.command(pid, Command::Failover(name.clone()));
+        }
     }
 }
 

@@ -18,6 +18,8 @@ pub struct OneLeader {
     ids: BTreeMap<String, RunId>,
     /// Per sentinel and master: number of voters and quorum on its disk.
     known: BTreeMap<(String, MasterName), (usize, usize)>,
+    /// Entries that an operator made: until others are known, the sentinel was told that it is alone.
+    anew: BTreeSet<(String, MasterName)>,
     /// Failovers that an operator asked for need the majority, but not the quorum.
     ordered: BTreeSet<(String, MasterName)>,
 }
@@ -48,6 +50,11 @@ impl OneLeader {
         ))
     }
 
+    fn alone_by_order(&self, sentinel: &str, master: &MasterName) -> bool {
+        let key = (sentinel.to_owned(), master.clone());
+        self.anew.contains(&key) && self.known.get(&key).is_none_or(|(voters, _)| *voters == 1)
+    }
+
     fn only(&mut self, sentinel: &str, master: &MasterName, epoch: u64) -> Result<(), String> {
         let first = self.leaders.entry((master.clone(), epoch)).or_insert_with(|| sentinel.to_owned());
         if first == sentinel {
@@ -73,6 +80,11 @@ impl Oracle for OneLeader {
                 voters.insert(sentinel.to_owned());
                 Ok(())
             }
+            Sight::Anew { sentinel, master } => {
+                self.anew.insert((sentinel.to_owned(), master.clone()));
+                Ok(())
+            }
+            Sight::Elected { sentinel, master, .. } if self.alone_by_order(sentinel, master) => Ok(()),
             Sight::Ordered { sentinel, master } => {
                 self.ordered.insert((sentinel.to_owned(), master.clone()));
                 Ok(())
