@@ -229,3 +229,21 @@ fn observers_leave_the_replicas_to_the_leader_in_a_group_that_stood_for_long() {
         assert_eq!(world.count_events(from, "+fix-slave-config"), 0, "seed {seed}");
     }
 }
+
+/// A master begins a new replication history when its first replica links up, after it was read perhaps.
+#[test]
+fn a_history_that_only_the_replicas_told_of_is_the_groups() {
+    for seed in 0..6 {
+        let mut world = three(seed);
+        let old = world.pid("m");
+        world.node_called("m").replid = format!("{seed:040}");
+        for replica in ["r1", "r2"] {
+            let pid = world.pid(replica);
+            world.kill(pid);
+            world.start(pid);
+        }
+        world.run_for(Span::secs(2));
+        world.kill(old);
+        switched(&mut world, old, Span::secs(5));
+    }
+}
