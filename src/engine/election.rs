@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::event::{Kind, Note};
+use super::event::{Kind, Level, Note};
 use super::failover::{Election, Failover, Forced, Other};
 use super::ids::{Epoch, RunId};
 use super::instance::{Kin, Master, MasterId, NodeId, PeerId};
@@ -105,7 +105,18 @@ impl Engine {
         if let Some(master) = self.masters.get_mut(&id) {
             master.candidacy.anchor = now;
         }
+        self.tell_vain(now, id);
         self.plan_candidacy(now, id);
+    }
+
+    /// A failover that was in vain before, and would be again, is not even tried: the log says why.
+    fn tell_vain(&mut self, now: Time, id: MasterId) {
+        let tried = self.masters.get(&id).filter(|master| master.candidacy.losses > 0);
+        let Some(name) = tried.map(|master| master.name.clone()) else { return };
+        if self.select_replica(now, id).is_none() {
+            let text = format!("No failover of '{name}' is tried until a replica can be promoted");
+            self.out.push(Output::Note(Note::Text { level: Level::Warning, text }));
+        }
     }
 
     /// Starts an election if it is time, else sets the timer for it.

@@ -247,3 +247,27 @@ fn a_history_that_only_the_replicas_told_of_is_the_groups() {
         switched(&mut world, old, Span::secs(5));
     }
 }
+
+/// What cannot succeed is not even tried; an operator must learn it from the log all the same.
+#[test]
+fn a_second_outage_without_a_good_replica_is_told() {
+    let mut world = three(7);
+    for replica in ["r1", "r2"] {
+        world.node_called(replica).priority = 0;
+    }
+    world.run_for(Span::secs(11));
+    let old = world.pid("m");
+    world.kill(old);
+    world.run_for(Span::secs(6));
+    assert_eq!(told_vain(&world), 0, "the first outage has its events");
+    world.start(old);
+    world.run_for(Span::secs(11));
+    world.kill(old);
+    world.run_for(Span::secs(6));
+    assert!(told_vain(&world) >= 1);
+    assert!(told_vain(&world) <= 3, "once a sentinel");
+}
+
+fn told_vain(world: &World) -> usize {
+    world.trace.all().lines().filter(|line| line.contains("note No failover of 'mymaster' is tried")).count()
+}
