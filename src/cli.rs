@@ -74,7 +74,7 @@ fn command() -> Command {
         .override_usage("vigia CONF [--directive value ...] [-]\n       vigia demo [--help]\n       vigia -v | --version\n       vigia -h | --help")
         .after_help("Examples:\n  vigia /etc/sentinel.conf\n  vigia /etc/sentinel.conf --port 26380 --sentinel monitor m 127.0.0.1 6379 2")
         .arg(Arg::new("CONF").help("The configuration file, sentinel.conf; it must be writable"))
-        .arg(Arg::new("-").help("As the last word: read more directives from standard input"))
+        .arg(Arg::new("-").help("As the first or last word: read more directives from standard input"))
 }
 
 /// Whether the first word is a subcommand here and now.

@@ -37,7 +37,7 @@ mod tally;
 const REGRESS: &str = include_str!("sim/regress.txt");
 
 /// Episodes of the plain test command.
-const EPISODES: u64 = 300;
+const EPISODES: u64 = 1_000;
 
 #[test]
 fn simulated_groups_hold_what_the_design_promises() {

@@ -38,8 +38,8 @@ impl Engine {
         }
         if role == Role::Master {
             self.discover(now, id, master, &info.replicas);
-            self.note_lineage(master, &info);
         }
+        self.note_lineage(master, id, &info);
         if let Some(reported) = changed {
             let kind = if reported == role { Kind::RoleChange } else { Kind::RoleMismatch };
             self.emit_node(id, kind, format!(" new reported role is {}", reported.as_str()));
@@ -148,12 +148,19 @@ impl Engine {
     }
 
     /// Remembers whose history of writes this group has; a replica of another group never matches.
-    fn note_lineage(&mut self, id: MasterId, info: &Info<'_>) {
-        if info.role != Some(Role::Master) {
-            return;
-        }
+    /// A master begins a new history when its first replica links up, and may die before it is read
+    /// again: then its replicas know.
+    fn note_lineage(&mut self, id: MasterId, node: NodeId, info: &Info<'_>) {
+        let Some(said_by) = self.nodes.get(&node) else { return };
+        let history = match (said_by.role, info.role) {
+            (Role::Master, Some(Role::Master)) => [info.replid2, info.replid],
+            (Role::Replica, Some(Role::Replica)) if info.link_up && self.is_in_line(said_by) => {
+                [None, info.replid]
+            }
+            _ => return,
+        };
         let Some(master) = self.masters.get_mut(&id) else { return };
-        for replid in [info.replid2, info.replid].into_iter().flatten() {
+        for replid in history.into_iter().flatten() {
             if !master.lineage.iter().any(|known| &**known == replid) {
                 master.lineage.push_back(Arc::from(replid));
             }

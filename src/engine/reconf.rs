@@ -332,6 +332,7 @@ impl Engine {
             && node.cmd.up().is_some()
             && node.sdown.is_none()
             && !self.in_doubt(now, node.master)
+            && !self.switch_is_held(node.master)
     }
 
     /// Whether this sentinel led the failover to the configuration in force. That gives it the first turn,

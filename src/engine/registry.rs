@@ -225,9 +225,11 @@ impl Engine {
         }
         let replicas = master.replicas.values();
         for replica in replicas {
-            // A job that was under way under the old configuration is over.
+            // A job that was under way under the old configuration is over, and whom a replica followed
+            // before is no disobedience to the new one: the leader has its time to reach it.
             if let Some(node) = self.nodes.get_mut(replica) {
                 node.reconf = Reconf::None;
+                node.replica.master_since = now;
             }
         }
         for wake in [Wake::Ask(id), Wake::Candidacy(id), Wake::Failover(id), Wake::Reconf(id)] {

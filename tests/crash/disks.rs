@@ -34,7 +34,11 @@ fn a_full_disk_stops_votes_and_nothing_else() {
 
 #[test]
 fn a_read_only_folder_stops_votes_and_nothing_else() {
-    through_a_bad_time("a_read_only_folder", |disk| disk.remount("ro"), |disk| disk.remount("rw"));
+    through_a_bad_time(
+        "a_read_only_folder",
+        |disk| disk.run(&["mount", "-o", "remount,ro"], &[""]),
+        |disk| disk.run(&["mount", "-o", "remount,rw"], &[""]),
+    );
 }
 
 #[test]
@@ -49,6 +53,16 @@ fn a_folder_in_the_place_of_the_file_stops_votes_and_nothing_else() {
             fs::remove_dir(disk.outside("sentinel.conf")).expect("an empty folder");
             fs::rename(disk.outside("away"), disk.outside("sentinel.conf")).expect("the file is back");
         },
+    );
+}
+
+/// As in a container whose only volume is the file: a mount point cannot be renamed over.
+#[test]
+fn a_rename_that_fails_stops_votes_and_nothing_else() {
+    through_a_bad_time(
+        "a_rename_that_fails",
+        |disk| disk.run(&["mount", "--bind"], &["sentinel.conf", "sentinel.conf"]),
+        |disk| disk.run(&["umount"], &["sentinel.conf"]),
     );
 }
 
@@ -135,13 +149,14 @@ impl Disk {
         ["nsenter", &namespace, "--"].iter().map(OsString::from).collect()
     }
 
-    fn remount(&self, how: &str) {
+    /// Runs a command inside the namespace on files of the disk.
+    fn run(&self, words: &[&str], files: &[&str]) {
         let mut command = self.enter();
-        command.extend(["mount", "-o", &format!("remount,{how}")].iter().map(OsString::from));
-        command.push(self.folder.path().join("disk").into());
+        command.extend(words.iter().map(OsString::from));
+        command.extend(files.iter().map(|file| self.folder.path().join("disk").join(file).into_os_string()));
         let status =
             std::process::Command::new(&command[0]).args(&command[1..]).status().expect("nsenter runs");
-        assert!(status.success(), "remount {how}");
+        assert!(status.success(), "{command:?}");
     }
 
     /// A sentinel whose configuration is on the disk; it answers.

@@ -19,6 +19,11 @@ const BOUND_MIXED: Span = Span::secs(25);
 /// one: four publish periods (redis#1445).
 const CLAIM: Span = Span::secs(8);
 
+/// A job waits for a replica that refused as for one that does not react: for slave-reconf-timeout (10 s). And a
+/// master whose CONFIG REWRITE failed comes back as a replica of the old one: 20 s and D later it is SDOWN, and
+/// a failover gives the role to the other.
+const REFUSED: Span = Span::secs(20 + 2 + 10);
+
 /// What has not ended by itself after this never will (L3).
 const LONGEST: Span = Span::secs(25);
 
@@ -117,9 +122,8 @@ fn bound(world: &World) -> Span {
     let mixed = world.options.stock > 0;
     let usual = if mixed { BOUND_MIXED } else { BOUND };
     let tied = world.count_events(Time(0), "-failover-forced-without-majority") > 0;
-    // A job waits for a replica that refused as for one that does not react: for slave-reconf-timeout.
     let refused = world.count_events(Time(0), "-reconf-command-failed") > 0;
-    let usual = if refused { usual.max(Span::secs(10) + BOUND) } else { usual };
+    let usual = if refused { usual.max(REFUSED + BOUND) } else { usual };
     let usual = if tied || has_orphan(world) { usual.max(CLAIM + BOUND) } else { usual };
     let patient = CLAIM.max(Span::ms(world.options.failover_timeout_ms)) + BOUND;
     if forgot { usual.max(patient) } else { usual }

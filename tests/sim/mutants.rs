@@ -84,9 +84,8 @@ fn explore(tree: &Path, without: Option<&str>, most: u64) -> Option<(String, u64
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(tree).args(["test", "--quiet", "--profile", "sim", "--test", "sim"]);
     command.args(["simulated_groups_hold", "--", "--nocapture"]);
-    if std::env::var_os("CARGO_TARGET_DIR").is_none() {
-        command.env("CARGO_TARGET_DIR", root().join("target"));
-    }
+    // A place of their own: a mutant must never be taken for the engine.
+    command.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants-built"));
     command.env("VIGIA_SIM_UNTIL_FOUND", "1");
     command.env("VIGIA_SIM_EPISODES", most.to_string());
     if let Some(rule) = without {

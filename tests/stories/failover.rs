@@ -209,3 +209,41 @@ fn a_refused_promotion_is_given_up_with_a_reason() {
     assert_eq!(world.promotions.len(), 0);
     assert!(world.count_events(from, "-failover-abort") >= 1, "no state without an end (L3)");
 }
+
+/// What a replica followed before the switch is no disobedience to the new master, however long ago it chose it.
+#[test]
+fn observers_leave_the_replicas_to_the_leader_in_a_group_that_stood_for_long() {
+    let sync_us = (700_000, 900_000);
+    for seed in 0..6 {
+        let options = Options { replicas: 4, failover_timeout_ms: 6_000, sync_us, ..Options::seed(seed) };
+        let mut world = World::settled(options);
+        world.run_for(Span::secs(7));
+        let from = world.now;
+        let old = world.pid("m");
+        world.kill(old);
+        switched(&mut world, old, Span::secs(5));
+        world.run_until("the end of the job", Span::secs(5), |world| {
+            world.count_events(from, "+failover-end ") == 1
+        });
+        assert_eq!(world.count_events(from, "+slave-reconf-done"), 3, "seed {seed}");
+        assert_eq!(world.count_events(from, "+fix-slave-config"), 0, "seed {seed}");
+    }
+}
+
+/// A master begins a new replication history when its first replica links up, after it was read perhaps.
+#[test]
+fn a_history_that_only_the_replicas_told_of_is_the_groups() {
+    for seed in 0..6 {
+        let mut world = three(seed);
+        let old = world.pid("m");
+        world.node_called("m").replid = format!("{seed:040}");
+        for replica in ["r1", "r2"] {
+            let pid = world.pid(replica);
+            world.kill(pid);
+            world.start(pid);
+        }
+        world.run_for(Span::secs(2));
+        world.kill(old);
+        switched(&mut world, old, Span::secs(5));
+    }
+}

@@ -27,7 +27,7 @@ struct Told {
 pub struct Eligible {
     told: BTreeMap<(String, Addr), Told>,
     down: BTreeSet<(String, Addr)>,
-    /// Per sentinel and group: every replication id that a master showed.
+    /// Per sentinel and group: every replication id that a master showed, or a replica linked to one.
     histories: BTreeMap<(String, MasterName), BTreeSet<String>>,
 }
 
@@ -49,6 +49,13 @@ impl Eligible {
             let histories = self.histories.entry((sentinel.to_owned(), group.clone())).or_default();
             histories.insert(told.replid.clone());
             histories.insert(told.replid2.clone());
+        } else if field(text, "master_link_status") == "up" {
+            let port = field(text, "master_port").parse().unwrap_or(0);
+            let followed = (sentinel.to_owned(), Addr::new(field(text, "master_host"), port));
+            if self.told.get(&followed).is_some_and(|told| told.master) {
+                let histories = self.histories.entry((sentinel.to_owned(), group.clone())).or_default();
+                histories.insert(told.replid.clone());
+            }
         }
         self.told.insert((sentinel.to_owned(), node.clone()), told);
     }
@@ -154,6 +161,13 @@ mod tests {
         assert!(promotes(&mut oracle, 1).is_ok(), "the history before");
         told(&mut oracle, "10.0.0.2", &good.replace("replid:a", "replid:c"));
         assert!(promotes(&mut oracle, 1).is_err(), "lineage");
+        let linked =
+            |host: &str| format!("master_host:{host}\r\nmaster_port:6379\r\nmaster_link_status:up\r\n");
+        let elsewhere = linked("10.0.9.9") + &good.replace("replid:a", "replid:d");
+        told(&mut oracle, "10.0.0.2", &elsewhere);
+        assert!(promotes(&mut oracle, 1).is_err(), "linked to a master of another group");
+        told(&mut oracle, "10.0.0.2", &(linked("10.0.0.1") + &good.replace("replid:a", "replid:e")));
+        assert!(promotes(&mut oracle, 1).is_ok(), "linked to ours, whose new history nobody read");
         told(&mut oracle, "10.0.0.2", good);
         let master = MasterRef { name: MasterName::from("m"), addr: addr("10.0.0.1") };
         let subject = Subject::Replica { name: "r".into(), addr: addr("10.0.0.2"), master };
