@@ -163,6 +163,9 @@
 //! client of the demo and of the tests. The engine itself holds back what must wait for durability,
 //! so the runtime may execute every output as it comes.
 //!
+//! Who wins the vote for a reasserted configuration (S8) promotes its node if that was made a replica meanwhile:
+//! sentinels that did not see each other may have done so, and then nobody would be a master.
+//!
 //! TLS is OpenSSL's, not rustls': rustls takes no X.509 v1 certificates, which Redis' own recipe makes, and knows
 //! neither OpenSSL's names of ciphers nor encrypted keys, DH parameters, TLSv1.0 or a folder of CAs. The original
 //! uses OpenSSL, so with it every `tls-*` directive means here what it means there. The price is a C library on

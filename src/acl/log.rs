@@ -8,6 +8,10 @@ const GROUPED_FOR: u64 = 60_000;
 /// How many of the newest entries a repetition may belong to: bounds the search, as in stock.
 const SEARCHED: usize = 10;
 
+/// Most bytes of an object or a user name that an entry keeps. Differs: stock keeps all, so that a client without
+/// rights fills the memory with the names of channels.
+const KEPT: usize = 1_024;
+
 /// The newest entries, up to `acllog-max-len`.
 #[derive(Debug)]
 pub struct AclLog {
@@ -80,6 +84,7 @@ impl AclLog {
 
     /// Notes a denial at `now` (milliseconds of the wall clock). A repetition moves its entry to the front.
     pub fn note(&mut self, now: u64, denial: Denial<'_>) {
+        let denial = Denial { object: kept(denial.object), username: kept(denial.username), ..denial };
         let found = self.entries.iter().take(SEARCHED).position(|entry| entry.is_same(now, &denial));
         let entry = match found.and_then(|at| self.entries.remove(at)) {
             Some(old) => {
@@ -114,6 +119,10 @@ impl AclLog {
     pub fn reset(&mut self) {
         self.entries.clear();
     }
+}
+
+fn kept(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.len().min(KEPT)]
 }
 
 impl Entry {
@@ -182,5 +191,16 @@ mod tests {
         log.note(0, Denial { username: b"v", ..denial("a", "") });
         log.note(0, denial("A", ""));
         assert_eq!(log.newest(100).map(|entry| entry.count).collect::<Vec<_>>(), [1, 1, 1, 1]);
+    }
+
+    #[test]
+    fn an_entry_keeps_no_more_than_the_beginning_of_what_it_is_given() {
+        let mut log = AclLog::new(128);
+        let long = [b'x'; 5_000];
+        for length in [5_000, 4_000] {
+            log.note(0, Denial { object: &long[..length], username: &long, ..denial("", "") });
+        }
+        let entries: Vec<_> = log.newest(100).map(|e| (e.count, e.object.len(), e.username.len())).collect();
+        assert_eq!(entries, [(2, KEPT, KEPT)]);
     }
 }

@@ -51,7 +51,11 @@ pub fn merge_selectors<W: AsRef<[u8]>>(words: &[W]) -> Result<Vec<Vec<u8>>, Sele
                 continue;
             }
             None => (word, word.to_vec()),
-            Some((start, begun)) => (start, [&begun[..], b" ", word].concat()),
+            Some((start, mut begun)) => {
+                begun.push(b' ');
+                begun.extend_from_slice(word);
+                (start, begun)
+            }
         };
         if rule.ends_with(b")") {
             rules.push(rule);

@@ -162,10 +162,11 @@ fn key(host: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether a text can be looked up at all.
+/// Whether a text can be looked up at all. One with a control character, of Unicode too, could not be read back
+/// from the configuration.
 pub(super) fn is_name(host: &str) -> bool {
-    let odd = |byte: u8| byte.is_ascii_control() || byte == b' ' || byte == b',';
-    !host.is_empty() && host.len() <= LONGEST && !host.bytes().any(odd) && numeric(host).is_none()
+    let odd = |c: char| c.is_control() || c == ' ' || c == ',';
+    !host.is_empty() && host.len() <= LONGEST && !host.contains(odd) && numeric(host).is_none()
 }
 
 impl Names {
@@ -338,6 +339,16 @@ mod tests {
 
     fn shown(name: &Name) -> String {
         name.texts().join(" ")
+    }
+
+    #[test]
+    fn what_a_configuration_cannot_hold_is_no_name() {
+        for host in ["a.test", "_x", "é.test", "it's\"quoted\""] {
+            assert!(is_name(host), "{host}");
+        }
+        for host in ["", "10.0.0.1", "::1", "a b", "a,b", "a\n", "a\u{7f}", "a\u{85}", "a\u{9b}2J"] {
+            assert!(!is_name(host), "{host:?}");
+        }
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Host names to addresses, by the system's resolver.
 //!
 //! It blocks a thread of tokio's pool for as long as the name servers like. The engine asks for one name at a time
-//! only once, and a lookup that turns out to be slow gives its place up to the next one; names that were slow
-//! before have places of their own. So names that hang cost a thread each and delay no others.
+//! only once, and a lookup that turns out to be slow moves to the places for names that were slow before, if
+//! there is one. So names that hang cost a thread each and delay no others, and what else waits for that pool of
+//! 512 threads (certificates, ACL files) has threads left.
 //!
 //! | What may grow | Bound |
 //! |---|---|
 //! | quick lookups at a time | 64 |
-//! | lookups of names that were slow | 128 |
+//! | lookups of slow names | 384 |
 //! | names known to be slow | 16,384; then they are forgotten |
 //!
 //! Source: spec 07, section 3; DESIGN, section 5.
@@ -23,7 +24,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 
 const QUICK_PLACES: usize = 64;
-const SLOW_PLACES: usize = 128;
+const SLOW_PLACES: usize = 384;
 /// A lookup that takes longer is slow.
 const SLOW: Duration = Duration::from_millis(500);
 const MOST_SLOW: usize = 16_384;
@@ -89,7 +90,7 @@ impl Inner {
         let was_slow = self.slow_names(|names| names.contains(host));
         let places = if was_slow { &self.slow } else { &self.quick };
         // The semaphores are never closed.
-        let place = places.acquire().await.ok();
+        let mut place = places.acquire().await.ok();
         let mut answer = pin!((self.lookup)(Arc::clone(host)));
         if let Ok(ips) = tokio::time::timeout(SLOW, &mut answer).await {
             self.slow_names(|names| names.remove(host));
@@ -101,9 +102,8 @@ impl Inner {
             }
             names.insert(Arc::clone(host))
         });
-        if !was_slow {
-            drop(place);
-            return answer.await;
+        if !was_slow && let Ok(slow) = self.slow.try_acquire() {
+            place = Some(slow);
         }
         let ips = answer.await;
         drop(place);
@@ -127,6 +127,8 @@ async fn system_lookup(host: Arc<str>) -> Vec<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -157,6 +159,31 @@ mod tests {
                 assert_eq!(answers.recv().await.unwrap().ips, Vec::<IpAddr>::new());
             }
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_that_hang_leave_threads_for_others() {
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (sender, mut answers) = mpsc::channel(4_096);
+        let (now, peak) = (Arc::clone(&running), Arc::clone(&most));
+        let resolver = Resolver::with(sender, move |_| {
+            let (now, peak) = (Arc::clone(&now), Arc::clone(&peak));
+            Box::pin(async move {
+                peak.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                now.fetch_sub(1, Ordering::Relaxed);
+                Vec::new()
+            })
+        });
+        for _ in 0..2 {
+            for n in 0..2_000 {
+                resolver.look_up(format!("hangs{n}").into());
+            }
+            for _ in 0..2_000 {
+                answers.recv().await.unwrap();
+            }
+        }
+        assert_eq!(most.load(Ordering::Relaxed), QUICK_PLACES + SLOW_PLACES);
     }
 
     #[tokio::test]

@@ -181,16 +181,26 @@ fn under_a_filter_of_system_calls_no_owner_is_changed() {
     for (filter, changes) in [(&["--seccomp-bpf"][..], false), (&[], true)] {
         let folder = tempfile::tempdir().unwrap();
         let (config, trace) = (folder.path().join("s.conf"), folder.path().join("trace"));
-        fs::write(&config, format!("port {}\n", free_port())).unwrap();
+        let port = free_port();
+        fs::write(&config, format!("port {port}\n")).unwrap();
         std::os::unix::fs::chown(&config, Some(65_534), Some(65_534)).unwrap();
         let mut command: Vec<OsString> = ["strace", "-f"].iter().chain(filter).map(OsString::from).collect();
         command.extend(["-e", "trace=chown,fchown,lchown,fchownat", "-o"].map(OsString::from));
-        command.extend([trace.clone().into(), Program::Vigia.path().into(), config.clone().into()]);
+        // strace lets go of what it traces when it is killed.
+        let bound: [OsString; 4] =
+            [trace.clone().into(), "setpriv".into(), "--pdeathsig".into(), "KILL".into()];
+        command.extend(bound.into_iter().chain([Program::Vigia.path().into(), config.clone().into()]));
         let process = Process::spawn("traced", &command, folder.path(), &folder.path().join("log"));
         wait_until("the file is rewritten", PATIENCE, || {
             fs::read_to_string(&config).is_ok_and(|text| text.contains("sentinel myid"))
         });
+        let address = format!("127.0.0.1:{port}");
+        wait_until("it serves", PATIENCE, || ask(&address, &["PING"]).is_ok());
+        let info = ask(&address, &["INFO", "server"]).unwrap().text();
+        let pid = info.lines().find_map(|line| line.strip_prefix("process_id:")).expect("its pid");
+        let sentinel = Daemon(Pid::from_raw(pid.parse().expect("a number")).expect("a pid"));
         drop(process);
+        wait_until("it ends", PATIENCE, || test_kill_process(sentinel.0).is_err() || is_zombie(&sentinel));
         let traced = fs::read_to_string(&trace).unwrap();
         assert_eq!(traced.contains("chown"), changes, "{filter:?}: {traced}");
     }

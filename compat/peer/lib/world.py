@@ -1,11 +1,17 @@
-"""Starts and ends the programs that are compared: redis-server groups and sentinels."""
+"""Starts and ends the programs that are compared: redis-server groups and sentinels.
+
+They end however the script ends: by a signal as well, and should it be killed, the kernel ends each of them with it.
+"""
+import ctypes
 import os
 import random
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 
 from resp import TLS_PORTS, Closed, Connection, pairs
@@ -14,6 +20,34 @@ ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)),
 STOCK = os.environ.get("STOCK_SENTINEL", "redis-sentinel")
 VIGIA = os.environ.get("VIGIA", os.path.join(ROOT, "target/debug/vigia"))
 PROGRAMS = {"stock": STOCK, "vigia": VIGIA}
+
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with(parent):
+    """For a child that `parent` has just started: the kernel kills it when the thread that started it ends."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+# Worlds that are in use.
+_OPEN = []
+
+
+def _end(number, _):
+    """A signal ends all worlds, then the script."""
+    for world in list(_OPEN):
+        world.__exit__()
+    if threading.active_count() > 1:
+        # The others wait for what has just ended.
+        os._exit(128 + number)
+    sys.exit(128 + number)
+
+
+for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(_number, _end)
 
 
 def wait_for(what, condition, seconds=60):
@@ -63,9 +97,12 @@ class World:
         return "".join(line + "\n" for line in ("port 0", f"tls-port {port}", *self.tls.lines()))
 
     def __enter__(self):
+        _OPEN.append(self)
         return self
 
     def __exit__(self, *_):
+        if self in _OPEN:
+            _OPEN.remove(self)
         for process in self.processes:
             if process.poll() is None:
                 process.kill()
@@ -79,7 +116,17 @@ class World:
     def spawn(self, name, words, **more):
         """Starts a program; its output goes to the file `name`.log."""
         with open(self.path(name + ".log"), "ab") as log:
-            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, **more)
+            return self.popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, **more)
+
+    def popen(self, words, preexec_fn=lambda: None, **more):
+        """As subprocess.Popen; the process ends with this world."""
+        here = os.getpid()
+
+        def prepare():
+            preexec_fn()
+            die_with(here)
+
+        process = subprocess.Popen(words, preexec_fn=prepare, **more)
         self.processes.append(process)
         return process
 

@@ -72,18 +72,20 @@ impl Syslog {
     }
 
     /// Sends one message; a daemon that was restarted has a new socket. What it does not take is lost, as
-    /// with `syslog(3)`.
-    pub(super) fn send(&mut self, message: &str) {
+    /// with `syslog(3)`. False when it does not read, which took [`PATIENCE`] to see.
+    pub(super) fn send(&mut self, message: &str) -> bool {
         for _ in 0..2 {
             if self.socket.is_none() {
                 self.socket = self.connect().ok();
             }
-            let Some(socket) = &self.socket else { return };
+            let Some(socket) = &self.socket else { return true };
             match socket.send(message.as_bytes()) {
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => self.socket = None,
-                Ok(_) | Err(_) => return,
+                Ok(_) => return true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(_) => self.socket = None,
             }
         }
+        true
     }
 
     fn connect(&self) -> io::Result<UnixDatagram> {
@@ -123,5 +125,15 @@ mod tests {
             assert_eq!(daemon.recv(&mut buffer).unwrap(), 5);
             std::fs::remove_file(&path).unwrap();
         }
+    }
+
+    #[test]
+    fn a_daemon_that_does_not_read_is_told_from_one_that_is_not_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut syslog = Syslog::new(&path);
+        assert!(syslog.send("nobody is there"));
+        let _hangs = UnixDatagram::bind(&path).unwrap();
+        assert!((0..10_000).any(|_| !syslog.send("waits")));
     }
 }

@@ -5,12 +5,12 @@
 //!
 //! Source: spec 01, section 7; texts as redis-sentinel 7.0.15 prints them.
 
+use std::fs;
 use std::io::{self, Write as _};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{fs, net::Shutdown};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{UnixListener, UnixStream};
@@ -77,19 +77,22 @@ pub fn bind_unix(settings: &Settings) -> Result<Option<UnixSocket>, String> {
 
 /// Removes a socket that nobody listens to. Differs: stock removes whatever lies there, a file of somebody's
 /// or the socket of a running process too; here those make the start fail.
-fn remove_stale(path: &PathBuf) {
+fn remove_stale(path: &Path) {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
-    let answers = || match std::os::unix::net::UnixStream::connect(path) {
-        Ok(stream) => {
-            let _ = stream.shutdown(Shutdown::Both);
-            true
-        }
-        Err(error) => error.kind() != io::ErrorKind::ConnectionRefused,
-    };
-    if is_socket && !answers() {
+    if is_socket && !answers(path) {
         // If it can't be removed, binding says why.
         let _ = fs::remove_file(path);
     }
+}
+
+/// Whether somebody listens, busy or not. Without waiting: one that hangs takes no connections for ever.
+fn answers(path: &Path) -> bool {
+    let connect = || -> io::Result<()> {
+        let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        probe.set_nonblocking(true)?;
+        probe.connect(&SockAddr::unix(path)?)
+    };
+    connect().err().is_none_or(|error| error.kind() != io::ErrorKind::ConnectionRefused)
 }
 
 /// The number of a group: itself, or that of the name in the system's list.
@@ -194,6 +197,35 @@ mod tests {
         assert_eq!(bind_unix(&settings).unwrap_err(), "bind: Address already in use");
         again.file().remove();
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+    }
+
+    #[tokio::test]
+    async fn a_socket_whose_owner_hangs_is_in_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let mut settings = settings(path.to_str().unwrap());
+        settings.tcp_backlog = 1;
+        let _hangs = bind_unix(&settings).unwrap().unwrap();
+        let to = SockAddr::unix(&path).unwrap();
+        // Until one more connection would wait.
+        let mut waiting = Vec::new();
+        loop {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            match socket.connect(&to) {
+                Ok(()) => waiting.push(socket),
+                Err(error) => break assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+            assert!(waiting.len() < 100);
+        }
+        let (sender, bound) = std::sync::mpsc::channel();
+        let runtime = tokio::runtime::Handle::current();
+        std::thread::spawn(move || {
+            let _guard = runtime.enter();
+            sender.send(bind_unix(&settings).map(|_| ())).unwrap();
+        });
+        let bound = bound.recv_timeout(std::time::Duration::from_secs(10));
+        assert_eq!(bound.expect("it does not wait").unwrap_err(), "bind: Address already in use");
     }
 
     #[tokio::test]
