@@ -43,11 +43,20 @@ pub fn from_config(generic: &Generic) -> Result<Acl, String> {
     Ok(Acl::new(users, new, aclfile, most))
 }
 
+/// Differs: the errors of all users are told, not of the first alone.
 fn from_lines(generic: &Generic, new: NewUsers) -> Result<UsersByName, String> {
     let default = generic.requirepass.as_deref().map_or_else(User::open, User::with_password);
     let mut users = UsersByName::from([(DEFAULT.to_owned(), default)]);
+    let mut errors = String::new();
     for line in &generic.users {
-        let user = from_line(line, new).map_err(|error| format!("{error}\n{CRITICAL}"))?;
+        let user = match from_line(line, new) {
+            Ok(user) => user,
+            Err(error) => {
+                errors.push_str(&error);
+                errors.push('\n');
+                continue;
+            }
+        };
         if !user.is_enabled() {
             tracing::info!(
                 "The user '{}' is disabled (there is no 'on' modifier in the user description). Make sure this is not a \
@@ -58,7 +67,7 @@ fn from_lines(generic: &Generic, new: NewUsers) -> Result<UsersByName, String> {
         warn_of_first_args(&user);
         users.insert(line.name.clone(), user);
     }
-    Ok(users)
+    if errors.is_empty() { Ok(users) } else { Err(errors + CRITICAL) }
 }
 
 fn from_line(line: &UserLine, new: NewUsers) -> Result<User, String> {
@@ -167,6 +176,11 @@ mod tests {
                 &["x on +nosuch"][..],
                 &[][..],
                 "Error loading ACL rule '+nosuch' for the user named 'x': Unknown command or category name in ACL\nCritical error while loading ACLs. Exiting.",
+            ),
+            (
+                &["x on +nosuch", "y on", "z +get"],
+                &[],
+                "Error loading ACL rule '+nosuch' for the user named 'x': Unknown command or category name in ACL\nError loading ACL rule '+get' for the user named 'z': Unknown command or category name in ACL\nCritical error while loading ACLs. Exiting.",
             ),
             (&["x on"], &[("aclfile", "/a")], BOTH),
             (
