@@ -605,6 +605,8 @@ impl Engine {
     fn announce_reasserted(&mut self, now: Time, id: MasterId, epoch: Epoch) {
         let me = self.globals.my_id.clone();
         let Some(master) = self.masters.get_mut(&id) else { return };
+        // As before any promotion (S9): a higher vote may be another leader's licence by now.
+        let still_leads = master.leader_epoch == epoch && master.leader.as_ref() == Some(&me);
         master.failover = Failover::None;
         master.config_epoch = epoch;
         master.led_by = Some(me);
@@ -614,7 +616,8 @@ impl Engine {
         // Those who did not see each other may have made the winner a replica: nobody would be a master.
         let is_replica =
             |node: &super::instance::Node| node.reported == Role::Replica && node.cmd.up().is_some();
-        if self.nodes.get(&node).is_some_and(is_replica) {
+        let may_promote = still_leads && !self.in_doubt(now, id);
+        if may_promote && self.nodes.get(&node).is_some_and(is_replica) {
             self.send_transaction(node, Request::SlaveOfNoOne);
             self.info_now(now, node);
         }
