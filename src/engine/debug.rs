@@ -121,6 +121,8 @@ impl Engine {
     /// Crashes here if that was asked for.
     pub(super) fn crash_if(&mut self, asked: impl Fn(Simulated) -> bool) {
         if asked(self.simulated) {
+            let text = "Sentinel CRASH because of SENTINEL simulate-failure".to_owned();
+            self.out.push(Output::Note(Note::Text { level: Level::Warning, text }));
             self.out.push(Output::Exit(CRASH_CODE));
         }
     }

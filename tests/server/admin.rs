@@ -148,6 +148,7 @@ fn a_simulated_failure_ends_the_process_after_the_event(program: Program) {
         let log = sentinel.process().log_text();
         let after = log.split(last_event).nth(1).unwrap_or_else(|| panic!("{flag}:\n{log}"));
         assert!(!after.contains(" +"), "an event after {last_event}:\n{log}");
+        assert!(after.contains(" # Sentinel CRASH because of SENTINEL simulate-failure"), "{flag}:\n{log}");
     }
 }
 
