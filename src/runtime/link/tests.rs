@@ -49,6 +49,26 @@ impl World {
         self.links.flush();
     }
 
+    /// Sends without end to a node that reads nothing.
+    async fn is_given_up_when_nothing_is_taken(&mut self) {
+        let hello = Request::Publish("x".repeat(1_000).into());
+        // The socket buffers take some MiB; the outbox then fills up, because the task cannot empty it.
+        let flood = async {
+            loop {
+                for _ in 0..64 {
+                    self.links.send(LINK, &hello, None);
+                }
+                self.links.flush();
+                tokio::task::yield_now().await;
+                if let Ok(event) = self.events.try_recv() {
+                    break event;
+                }
+            }
+        };
+        let event = timeout(LONG, flood).await.unwrap();
+        assert!(matches!(event, LinkEvent::Down { cause: DownCause::Remote, .. }), "{event:?}");
+    }
+
     async fn next(&mut self) -> String {
         let event = timeout(LONG, self.events.recv()).await.unwrap().unwrap();
         assert_eq!(event.link(), LINK);
@@ -205,20 +225,5 @@ async fn nothing_is_reported_after_close_and_the_socket_is_gone() {
 #[tokio::test]
 async fn a_node_that_takes_nothing_is_given_up_with_a_bounded_buffer() {
     let (mut world, _node) = World::connected().await;
-    let hello = Request::Publish("x".repeat(1_000).into());
-    // The socket buffers take some MiB; the outbox then fills up, because the task cannot empty it.
-    let flood = async {
-        loop {
-            for _ in 0..64 {
-                world.links.send(LINK, &hello, None);
-            }
-            world.links.flush();
-            tokio::task::yield_now().await;
-            if let Ok(event) = world.events.try_recv() {
-                break event;
-            }
-        }
-    };
-    let event = timeout(LONG, flood).await.unwrap();
-    assert!(matches!(event, LinkEvent::Down { cause: DownCause::Remote, .. }), "{event:?}");
+    world.is_given_up_when_nothing_is_taken().await;
 }

@@ -24,7 +24,7 @@ use crate::runtime::tls::Tls;
 
 /// Pause after a failure to accept: without descriptors, trying again at once would only burn the
 /// processor that is needed to end other connections.
-pub(super) const BACKOFF: Duration = Duration::from_millis(100);
+const BACKOFF: Duration = Duration::from_millis(100);
 
 /// How long a client that is turned away may take to hear why.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -45,21 +45,26 @@ pub(super) async fn run(listener: Listener, shared: Arc<Shared>, alive: mpsc::Se
                 None => admit(stream, addr, &shared, &alive),
                 Some(tls) => admit_tls(stream, addr, tls, &shared, &alive),
             },
-            Err(error) if is_the_clients(error.kind()) => {}
-            Err(error) => {
-                shared.stats.accept_failures.add(1);
-                if shared.stats.log_accept.now() {
-                    let failures = shared.stats.accept_failures.get();
-                    tracing::warn!(%error, failures, "Accepting client connection");
-                }
-                tokio::time::sleep(BACKOFF).await;
-            }
+            Err(error) => after_failure(&shared, &error).await,
         }
     }
 }
 
+/// Counts and tells that nobody could be accepted, and pauses; nothing of it when that is the client's own doing.
+pub(super) async fn after_failure(shared: &Shared, error: &std::io::Error) {
+    if is_the_clients(error.kind()) {
+        return;
+    }
+    shared.stats.accept_failures.add(1);
+    if shared.stats.log_accept.now() {
+        let failures = shared.stats.accept_failures.get();
+        tracing::warn!(%error, failures, "Accepting client connection");
+    }
+    tokio::time::sleep(BACKOFF).await;
+}
+
 /// Whether the failure concerns only the connection that was to be accepted.
-pub(super) fn is_the_clients(kind: ErrorKind) -> bool {
+fn is_the_clients(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
 }
 

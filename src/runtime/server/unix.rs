@@ -17,7 +17,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
 use super::Shared;
-use super::accept::{BACKOFF, Place, TOO_MANY, is_the_clients};
+use super::accept::{Place, TOO_MANY, after_failure};
 use super::address::Address;
 use super::clients::Client;
 use super::conn::Conn;
@@ -132,15 +132,7 @@ pub(super) async fn run(socket: UnixSocket, shared: Arc<Shared>, alive: mpsc::Se
     loop {
         match socket.listener.accept().await {
             Ok((stream, _)) => admit(stream, &socket.name, &shared, &alive),
-            Err(error) if is_the_clients(error.kind()) => {}
-            Err(error) => {
-                shared.stats.accept_failures.add(1);
-                if shared.stats.log_accept.now() {
-                    let failures = shared.stats.accept_failures.get();
-                    tracing::warn!(%error, failures, "Accepting client connection");
-                }
-                tokio::time::sleep(BACKOFF).await;
-            }
+            Err(error) => after_failure(&shared, &error).await,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use openssl::error::ErrorStack;
+use openssl::error::{Error, ErrorStack};
 use openssl::ssl;
 
 use crate::runtime::files::strerror;
@@ -52,7 +52,8 @@ pub(super) fn first(stack: &ErrorStack) -> String {
         let errno = i32::try_from(code & !SYSTEM).unwrap_or_default();
         return system(&io::Error::from_raw_os_error(errno));
     }
-    let (library, reason) = (error.library().unwrap_or("unknown"), error.reason().unwrap_or("unknown"));
+    let [library, reason] =
+        [Error::library(error), Error::reason(error)].map(|text| text.unwrap_or("unknown"));
     format!("error:{code:08X}:{library}::{reason}")
 }
 
