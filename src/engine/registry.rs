@@ -379,12 +379,12 @@ impl Engine {
             Some((promoted, epoch)) => (promoted, epoch),
             None => (master.node, master.config_epoch),
         };
-        let addr = self.usable(&self.nodes.get(&current)?.addr);
+        let addr = self.saved(&self.nodes.get(&current)?.addr);
         let replicas = master.replicas.values().chain([&master.node]).filter(|node| **node != current);
         let replicas = self.distinct(&addr, replicas.filter_map(|node| self.nodes.get(node)));
         let sentinels = master.sentinels.iter();
         let sentinels =
-            sentinels.filter_map(|(id, s)| Some((id.clone(), self.usable(&self.peers.get(&s.peer)?.addr))));
+            sentinels.filter_map(|(id, s)| Some((id.clone(), self.saved(&self.peers.get(&s.peer)?.addr))));
         Some(MasterState {
             name: master.name.clone(),
             addr,
@@ -403,8 +403,8 @@ impl Engine {
     fn distinct<'a>(&self, master: &Addr, replicas: impl Iterator<Item = &'a Node>) -> Vec<Addr> {
         let mut taken = BTreeSet::from([master.clone()]);
         let saved = replicas.filter_map(|node| {
-            let choices = [self.usable(&node.addr), node.addr.clone()];
-            choices.into_iter().find(|addr| taken.insert(addr.clone()))
+            let choices = [self.saved(&node.addr), node.addr.clone()];
+            choices.into_iter().find(|addr| self.acceptable_host(&addr.host) && taken.insert(addr.clone()))
         });
         saved.collect()
     }

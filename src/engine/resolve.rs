@@ -71,6 +71,18 @@ impl Engine {
         if shown.host.is_empty() { addr.clone() } else { shown }
     }
 
+    /// An address as it is saved: as others can use it, but by its IP where a name could not be read back.
+    ///
+    /// Differs: with `announce-hostnames yes`, stock saves names after `resolve-hostnames no`, and does not start
+    /// from such a file again.
+    pub(super) fn saved(&self, addr: &Addr) -> Addr {
+        let ip = self.names.get(&addr.host).and_then(|name| name.texts().first().cloned());
+        match ip.filter(|_| !self.globals.resolve_hostnames) {
+            Some(host) => Addr { host, port: addr.port },
+            None => self.usable(addr),
+        }
+    }
+
     /// The usable address of a master.
     pub(super) fn usable_master(&self, id: MasterId) -> Option<Addr> {
         Some(self.usable(&self.nodes.get(&self.masters.get(&id)?.node)?.addr))

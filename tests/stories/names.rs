@@ -350,6 +350,23 @@ fn announce_hostnames_can_be_changed_both_ways_without_twins() {
     assert_eq!(replicas(&mut world, s1), ["10.0.0.2:6379 r1.test", "10.0.0.3:6379 r2.test"]);
 }
 
+/// Names are an error in a file that says `resolve-hostnames no`.
+#[test]
+fn without_resolve_hostnames_no_name_is_saved() {
+    let mut world = group(2, STYLES[1], 1_000);
+    let s1 = world.pid("s1");
+    for option in ["announce-hostnames yes", "resolve-hostnames no"] {
+        assert_eq!(answer(&mut world, s1, Command::ConfigSet(words(option))), Answer::Ok);
+    }
+    world.run_for(Span::secs(3));
+    let saved = &world.sentinel(s1).disk.durable.masters[0];
+    let sentinels = saved.sentinels.iter().map(|(_, addr)| addr);
+    for addr in saved.replicas.iter().chain(sentinels).chain([&saved.addr]) {
+        assert!(addr.host.parse::<std::net::IpAddr>().is_ok(), "{addr} cannot be read back");
+    }
+    assert_eq!((saved.replicas.len(), saved.sentinels.is_empty()), (2, false));
+}
+
 #[test]
 fn names_are_looked_up_no_more_without_resolve_hostnames() {
     let mut world = group(2, STYLES[1], 1_000);
